@@ -115,12 +115,12 @@ def test_a_pod_that_is_gone_holds_evidence_back_only_for_a_while() -> None:
     assert max(held, default=0.0) < 1034
 
 
-def test_samples_that_stay_away_are_looked_for_once_a_scrape() -> None:
-    """After the time that late series are waited for, the tick says that they are stale."""
+def test_when_nothing_comes_evidence_stays_where_it_is() -> None:
+    """What a stream brings after it stood still is differenced from there; until then more is looked for less often."""
     batches, now = Batches(Lag()), 1000.0
-    extents = [batches.extent("q", 900.0, after(now + n), 1.0) for n in range(3)]
-    assert [(extent.again.timestamp() - now - n) for n, extent in enumerate(extents)] == [1.0, 1.0, 1.0]
-    assert all(extent.until.timestamp() > 900.9 for extent in extents)
+    extents = [batches.extent("q", 900.0, after(now + n), 15.0) for n in range(3)]
+    assert [(extent.again.timestamp() - now - n) for n, extent in enumerate(extents)] == [3.75] * 3
+    assert {extent.until for extent in extents} == {after(900.0 + 14.5)}
 
 
 def test_rare_scrapes_are_there_until_the_next_one_is_due() -> None:

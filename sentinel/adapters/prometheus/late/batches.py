@@ -20,6 +20,8 @@ from sentinel.values import dataclass
 LOOK_EACH = 0.25
 LOOKS_IN_A_SCRAPE = 30.0
 """While a batch may come, it is looked for every quarter of a second; of rare scrapes, so often between two."""
+LOOKS_AFTER_ALL = 4.0
+"""In each time between two scrapes, while none of the series had new samples for long."""
 EARLIEST = 0.9
 """The next batch is not looked for before this share of the shortest time between two of the latest."""
 SAME_BATCH = 2.5
@@ -64,9 +66,9 @@ class Batches:
         """The extent of a query, asked for now.
 
         `reached`: the time that all of its series that still live have reached, in seconds since 1970; None
-        without any. `every`: the seconds between two scrapes, as far as that is `known`. Evidence stays no longer
-        behind the clock than late series are waited for: then it is missing, the tick says so, and more is
-        looked for once a scrape.
+        without any. `every`: the seconds between two scrapes, as far as that is `known`. While nothing comes at all,
+        evidence stays where it is, so that what comes then is differenced from there; once that lasts longer than late
+        series are waited for, more is looked for less often.
         """
         now = at.timestamp()
         look_each = max(LOOK_EACH, every / LOOKS_IN_A_SCRAPE)
@@ -80,7 +82,7 @@ class Batches:
         whole = reached + due_in - min(MOST_UNEVEN, UNEVEN * due_in)
         patience = self.lag.settle + every + self.waits_for(every)
         if whole < now - patience:
-            return Extent(_time(now - patience), _time(now + max(look_each, every)))
+            return Extent(_time(whole), _time(now + max(look_each, every / LOOKS_AFTER_ALL)))
         gaps = self._gaps.get(every)
         expected = track.arrived + EARLIEST * min(gaps) if track.arrived and gaps and not track.moved else now
         return Extent(_time(whole), _time(max(now + look_each, expected)))
