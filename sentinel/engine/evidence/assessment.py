@@ -189,8 +189,9 @@ def _judge_metric(
 ) -> tuple[Json, RuleVerdict, Course | None]:
     """Take the ticks in, in order; the verdict is the last one's, or the standing one without any.
 
-    A look since the last tick is judged on top of them. If it proves a fault that is the verdict; nothing else of it
-    is kept.
+    A tick that proves a fault is the verdict, though later ones came with it: had they come by and by, it would have
+    been. A look since the last tick is judged on top of them. If it proves a fault that is the verdict; nothing else of
+    it is kept.
     """
     kept, used = _calibration(rule, rollout)
     before: Json | None = rollout.state.analysis.get(rule.name)
@@ -198,6 +199,7 @@ def _judge_metric(
     run = _run(rule, before, starts)
     course = rollout.state.course.get(rule.name)
     ticks: list[Tick | None] = [one.tick for one in measured if not one.look] or [None]
+    proven: RuleVerdict | None = None
     for tick in ticks:
         if isinstance(rule, ErrorRateRule) and isinstance(tick, CountTick) and run is not None:
             run = flagrant_run(rule, {FLAGRANT: run}, tick, rollout.workload)
@@ -205,6 +207,10 @@ def _judge_metric(
         course = charted(course, rule, tick, verdict, rollout.state, rollout.segment)
         if starts is not None and isinstance(tick, CountTick | HistogramTick):
             starts = starts.after(tick.starts)
+        if run is not None:
+            verdict = condemned(verdict, run, rollout.known_flagrant)
+        proven = verdict if proven is None and verdict.kind is VerdictKind.FAIL else proven
+    verdict = proven or verdict
     missing = rollout.unmeasured.get(rule.name)
     assert state is not None
     ahead = _newest_look(rule, rollout, measured)
@@ -217,9 +223,8 @@ def _judge_metric(
         more[CALIBRATION] = calibration_kept(kept, before)
     if starts is not None:
         more |= starts_kept(starts, before)
-    if run is not None:
-        verdict = condemned(verdict, run, rollout.known_flagrant)
-        more |= {FLAGRANT: run} if any(run) else {}
+    if run is not None and any(run):
+        more[FLAGRANT] = run
     state = state.beside(more) if isinstance(state, Written) else {**state, **more}
     return state, _unmeasured(verdict, missing) if missing else verdict, course
 

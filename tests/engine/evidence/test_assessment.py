@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sentinel.domain.evidence import (
     Counts,
@@ -158,6 +161,22 @@ def test_several_measurements_are_taken_in_in_order() -> None:
     both = judge(ERRORS, ticks=(counted(1, 75), counted(1, 90)))
     assert both.analysis == second.analysis
     assert both.measured_until == {"errors": at(90)}
+
+
+@given(st.lists(st.integers(0, 200), min_size=1, max_size=6))
+def test_what_comes_at_once_proves_what_it_would_have_by_and_by(errors: list[int]) -> None:
+    """A fault that one tick proves is not taken back by better ones that a late source brings with it."""
+    ticks = [counted(each, 15 * (n + 1)) for n, each in enumerate(errors)]
+    analysis: Mapping[str, Any] = {}
+    one_by_one = []
+    for tick in ticks:
+        found = judge(ERRORS, ticks=(tick,), state=replace(state(Phase.BAKING), analysis=analysis))
+        analysis = found.analysis
+        one_by_one.append(only(found))
+    together = judge(ERRORS, ticks=tuple(ticks))
+    first = next((one for one in one_by_one if one.kind is VerdictKind.FAIL), one_by_one[-1])
+    assert only(together) == first
+    assert together.analysis == analysis
 
 
 def test_without_new_evidence_the_verdict_stands() -> None:
