@@ -1,5 +1,6 @@
 """What a start says of itself."""
 
+import asyncio
 import logging
 import platform
 
@@ -36,16 +37,49 @@ async def test_a_start_says_what_was_started(shop: World, caplog: pytest.LogCapt
     assert len(str(line["settings_digest"])) == 64
 
 
-async def test_a_start_without_an_api_server_says_so(shop: World, caplog: pytest.LogCaptureFixture) -> None:
-    """The line comes all the same, before anything is waited for."""
+@pytest.mark.parametrize(
+    "fault", [InjectedFault(FaultKind.HANG), InjectedFault(FaultKind.ERROR, status=503)], ids=["hangs", "503"]
+)
+async def test_a_start_waits_for_an_api_server_that_does_not_answer(
+    shop: World, caplog: pytest.LogCaptureFixture, fault: InjectedFault
+) -> None:
+    """It says at once what it is and what keeps it, and begins to watch once the API server is back."""
     caplog.set_level(logging.INFO)
     await shop.stop()
-    shop.cluster.faults.add(InjectedFault(FaultKind.HANG))
+    shop.cluster.faults.add(fault)
+    starting = asyncio.create_task(shop.start())
+    await asyncio.sleep(90)
+    (line,) = started(caplog)
+    assert str(line["server_version"]).startswith("unknown (")
+    assert not starting.done()
+    assert "cannot start yet, trying again in" in caplog.text
+
+    shop.cluster.faults.remove(fault)
+    await starting
+    assert shop.record() is not None
+
+
+async def test_a_start_waits_for_lists_that_take_long(shop: World, caplog: pytest.LogCaptureFixture) -> None:
+    """A large cluster behind a slow API server is read once, however long it takes: to begin anew would never end."""
+    await shop.stop()
+    slow = shop.cluster.faults.add(InjectedFault(FaultKind.HANG, path="/pods"))
+    starting = asyncio.create_task(shop.start())
+    await asyncio.sleep(150)
+    assert not starting.done()
+    assert "not synced with the cluster within 60 s: pods" in caplog.text
+
+    shop.cluster.faults.remove(slow)
+    await starting
+    assert shop.record() is not None
+
+
+async def test_a_start_that_no_waiting_helps_ends(shop: World) -> None:
+    """What the account may not do is said at once."""
+    await shop.stop()
+    shop.cluster.faults.add(InjectedFault(FaultKind.ERROR, status=403, path="/selfsubjectaccessreviews"))
     with pytest.raises(ClusterError):
         await shop.start()
     shop.application = None
-    (line,) = started(caplog)
-    assert str(line["server_version"]).startswith("unknown (")
 
 
 async def test_its_metrics_name_the_release(shop: World) -> None:

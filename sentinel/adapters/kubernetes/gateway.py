@@ -39,7 +39,7 @@ from sentinel.adapters.kubernetes.workloads.registry import readings_of
 from sentinel.adapters.kubernetes.workloads.shapes import ApiWorkloadShape, PodShape
 from sentinel.adapters.kubernetes.workloads.trim import trim_beside, trim_node
 from sentinel.adapters.kubernetes.workloads.trim_pods import trim_pod
-from sentinel.domain.errors import ClusterUnavailableError
+from sentinel.domain.errors import ClusterError, ClusterUnavailableError
 from sentinel.domain.workload.config import ConfigKind
 from sentinel.domain.workload.kinds import USUAL_KINDS, WorkloadKind
 from sentinel.domain.workload.routes import RouteKind
@@ -270,14 +270,18 @@ class KubernetesGateway:
     async def wait_synced(self, timeout: float) -> None:
         """Wait until every watch has its first complete list.
 
-        Raises ClusterUnavailableError after `timeout` seconds that names what is not there yet, and why.
+        Raises ClusterError after `timeout` seconds that names what is not there yet, and why: a
+        ClusterUnavailableError where waiting longer can help.
         """
         try:
             async with asyncio.timeout(timeout):
                 for reflector in self._reflectors:
                     await reflector.wait_synced()
         except TimeoutError as error:
-            raise ClusterUnavailableError(self._unsynced(timeout), reason="NotSynced") from error
+            problems = (each.problem for each in self._reflectors if not each.synced)
+            hopeless = any(problem is not None and not problem.retryable for problem in problems)
+            kind = ClusterError if hopeless else ClusterUnavailableError
+            raise kind(self._unsynced(timeout), reason="NotSynced") from error
 
     @property
     def synced(self) -> bool:

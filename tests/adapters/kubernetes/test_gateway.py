@@ -16,7 +16,7 @@ from clustersim.storage.resources import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, C
 from sentinel.adapters.kubernetes.api.client import ApiClient, RequestTarget
 from sentinel.adapters.kubernetes.api.resources import NODES
 from sentinel.adapters.kubernetes.gateway import KubernetesGateway
-from sentinel.domain.errors import ClusterUnavailableError
+from sentinel.domain.errors import ClusterError, ClusterUnavailableError
 from sentinel.domain.workload.facts import WorkloadKey
 from tests.adapters.kubernetes.worlds import (
     WEB,
@@ -249,8 +249,9 @@ async def test_what_does_not_sync_is_named(cluster: SimulatedCluster) -> None:
     cluster.deploy("web", "app:v1", 1)
     gateway = gateway_as(cluster)
     await gateway.start()
-    with pytest.raises(ClusterUnavailableError, match="rolloutrecords") as caught:
+    with pytest.raises(ClusterError, match="rolloutrecords") as caught:
         await gateway.wait_synced(20)
+    assert not caught.value.retryable
     assert "deployments.apps" not in str(caught.value)
     assert not gateway.synced
     assert "rolloutcommands.rollback-sentinel.dev" in str(caught.value)
