@@ -162,11 +162,11 @@ def _making(kind: Any) -> Making:
 
 
 def _or_made(factory: Any, convert: Making | None) -> Making | None:
-    """The conversion of a field whose default is made for each value."""
+    """The conversion of a field whose default is made by a factory: here once for all, since nothing changes a value."""
     if factory is MISSING:
         return convert
-    keep = convert or (lambda value: value)
-    return lambda value: factory() if value is msgspec.UNSET else keep(value)
+    common, keep = factory(), convert or (lambda value: value)
+    return lambda value: common if value is msgspec.UNSET else keep(value)
 
 
 def _has_fields(hint: Any) -> bool:
