@@ -35,10 +35,10 @@ from sentinel.adapters.kubernetes.watch.reflector import Reflector
 from sentinel.adapters.kubernetes.workloads.cache import WorkloadCache
 from sentinel.adapters.kubernetes.workloads.changer import WorkloadChanger
 from sentinel.adapters.kubernetes.workloads.cluster import KubernetesCluster
-from sentinel.adapters.kubernetes.workloads.registry import readings_of
+from sentinel.adapters.kubernetes.workloads.registry import owners_of_pods, readings_of
 from sentinel.adapters.kubernetes.workloads.shapes import ApiWorkloadShape, PodShape
 from sentinel.adapters.kubernetes.workloads.trim import trim_beside, trim_node
-from sentinel.adapters.kubernetes.workloads.trim_pods import trim_pod
+from sentinel.adapters.kubernetes.workloads.trim_pods import trim_pods_of
 from sentinel.domain.errors import ClusterError, ClusterUnavailableError
 from sentinel.domain.workload.config import ConfigKind
 from sentinel.domain.workload.kinds import USUAL_KINDS, WorkloadKind
@@ -126,7 +126,7 @@ class KubernetesGateway:
         return Reflector(self.client, target, trim, changed, optional=True, **self._shared)
 
     def _needed(
-        self, target: RequestTarget, trim: Callable[[RawObject], T], changed: OnChange[T], **how: Any
+        self, target: RequestTarget, trim: Callable[[RawObject], T | None], changed: OnChange[T], **how: Any
     ) -> Reflector[T]:
         """The watch of what the daemon cannot do without."""
         return Reflector(self.client, target, trim, changed, **how, **self._shared)
@@ -153,7 +153,7 @@ class KubernetesGateway:
             *(self._config_watch(kind, namespace) for kind in self._config_kinds),
             self._needed(
                 RequestTarget(PODS, namespace),
-                trim_pod,
+                trim_pods_of(owners_of_pods(self._kinds)),
                 cache.pod_changed,
                 shape=PodShape,
                 ahead=self._in_flight,

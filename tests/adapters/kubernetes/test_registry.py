@@ -1,6 +1,6 @@
 """The kinds that there are drivers for."""
 
-from sentinel.adapters.kubernetes.workloads.registry import DRIVERS, PAIRS, verbs_of
+from sentinel.adapters.kubernetes.workloads.registry import DRIVERS, PAIRS, owners_of_pods, verbs_of
 from sentinel.domain.workload.kinds import GUARDED_KINDS, LIFTED, PAIRED, WorkloadKind
 
 
@@ -18,3 +18,11 @@ def test_a_verb_that_two_kinds_need_is_asked_for_once() -> None:
     needed = verbs_of(GUARDED_KINDS)
     assert len(needed) == len(set(needed))
     assert set(needed) == {verb for one in (*DRIVERS.values(), *PAIRS.values()) for verb in one.verbs}
+
+
+def test_pods_are_kept_by_what_owns_them() -> None:
+    """Deployments, Rollouts and pairs own theirs through ReplicaSets, the others by themselves."""
+    assert owners_of_pods([WorkloadKind.DEPLOYMENT]) == {"ReplicaSet"}
+    assert owners_of_pods([WorkloadKind.ROLLOUT]) == {"ReplicaSet"}
+    assert all(owners_of_pods([pair]) == {"ReplicaSet"} for pair in PAIRS)
+    assert owners_of_pods(GUARDED_KINDS) == {"ReplicaSet", "StatefulSet", "DaemonSet"}

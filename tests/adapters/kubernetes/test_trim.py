@@ -8,7 +8,7 @@ import pytest
 from sentinel.adapters.kubernetes.workloads.kinds.deployment import trim_deployment
 from sentinel.adapters.kubernetes.workloads.kinds.replica_sets import trim_replica_set
 from sentinel.adapters.kubernetes.workloads.trim import template_manager, trim_node
-from sentinel.adapters.kubernetes.workloads.trim_pods import trim_pod
+from sentinel.adapters.kubernetes.workloads.trim_pods import trim_pod, trim_pods_of
 from sentinel.domain.workload.facts import COMMITTED, IMAGE_CREATED, IRREVERSIBLE_ANNOTATION
 from sentinel.domain.workload.revision import ChangeOrigin, OriginKind
 from tests.adapters.kubernetes.recordings import objects
@@ -49,6 +49,17 @@ def test_a_pod_knows_its_replica_set() -> None:
     """A pod's owner is its controller's uid."""
     raw = crashing()
     assert trim_pod(raw).owner_uid == raw["metadata"]["ownerReferences"][0]["uid"]
+
+
+def test_nothing_is_kept_of_pods_that_no_watched_workload_owns() -> None:
+    """Those of Jobs, those that stand alone, and those of kinds that are not watched."""
+    trim, owned = trim_pods_of({"ReplicaSet"}), crashing()
+    alone = {**owned, "metadata": {**owned["metadata"], "ownerReferences": []}}
+    (owner,) = owned["metadata"]["ownerReferences"]
+    of_a_job = {**owned, "metadata": {**owned["metadata"], "ownerReferences": [{**owner, "kind": "Job"}]}}
+    assert trim(owned) == trim_pod(owned)
+    assert trim(alone) is None
+    assert trim(of_a_job) is None
 
 
 def pod(**status: Any) -> dict[str, Any]:

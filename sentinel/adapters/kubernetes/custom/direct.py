@@ -162,7 +162,7 @@ def _making(kind: Any) -> Making:
 
 
 def _or_made(factory: Any, convert: Making | None) -> Making | None:
-    """The conversion of a field whose default is made by a factory: here once for all, since nothing changes a value."""
+    """The conversion of a field whose default a factory makes: here once for all, since nothing changes a value."""
     if factory is MISSING:
         return convert
     common, keep = factory(), convert or (lambda value: value)

@@ -14,9 +14,12 @@ OnChange = Callable[[ObjectKey, T | None, T | None], None]
 
 
 class Mirror(Generic[T]):
-    """The `entries` of one resource; `trim` makes one of a raw object. `name` is the resource's, for the log."""
+    """The `entries` of one resource; `trim` makes one of a raw object, None of one of which nothing is kept.
 
-    def __init__(self, name: str, trim: Callable[[RawObject], T], on_change: OnChange[T]) -> None:
+    `name` is the resource's, for the log.
+    """
+
+    def __init__(self, name: str, trim: Callable[[RawObject], T | None], on_change: OnChange[T]) -> None:
         self.entries: dict[ObjectKey, T] = {}
         self._name = name
         self._trim = trim
@@ -30,6 +33,9 @@ class Mirror(Generic[T]):
             # Relisting would bring the same object again: it is left out, and told.
             log.error("an object of %s cannot be read: %s", self._name, error, extra={"resource": self._name})
             return None
+        if entry is None:
+            self._remove(key)
+            return key
         before = self.entries.get(key)
         self.entries[key] = entry
         if before != entry:

@@ -39,15 +39,15 @@ _NOT_STREAMED = frozenset({400, 405, 422})
 class Reflector(Generic[T]):
     """Mirrors one resource into `entries`. `run` goes on until it is cancelled.
 
-    `trim` makes an entry of a raw object, of which it reads no more than the `shape` has (see `Decoding`). What is
-    `optional` and may not be read, or is not served, counts as synced, empty. `ahead`: see `Intake`.
+    `trim` makes an entry of a raw object, or none, and reads no more of it than the `shape` has (see `Decoding`). What
+    is `optional` and may not be read, or is not served, counts as synced, empty. `ahead`: see `Intake`.
     """
 
     def __init__(  # noqa: PLR0913 - one to each part
         self,
         client: ApiClient,
         target: RequestTarget,
-        trim: Callable[[RawObject], T],
+        trim: Callable[[RawObject], T | None],
         on_change: OnChange[T],
         *,
         clock: Clock,

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from sentinel.adapters.kubernetes.api.raw import RawObject, text
-from sentinel.adapters.kubernetes.api.resources import ApiResource, Verbs
+from sentinel.adapters.kubernetes.api.resources import REPLICA_SETS, ApiResource, Verbs
 from sentinel.adapters.kubernetes.workloads import patches
 from sentinel.adapters.kubernetes.workloads.digest import digest_of, template_digest
 from sentinel.adapters.kubernetes.workloads.patches import Plan
@@ -12,7 +12,7 @@ from sentinel.domain.decision import Change
 from sentinel.domain.errors import InvalidObjectError
 from sentinel.domain.record.state import RevisionRef
 from sentinel.domain.workload.facts import Abilities, Ability, Stepping, Workload
-from sentinel.domain.workload.kinds import WorkloadKind
+from sentinel.domain.workload.kinds import REPLICA_SET, WorkloadKind
 from sentinel.values import dataclass
 
 _ROLLING_UPDATE = "set spec.updateStrategy.type to RollingUpdate"
@@ -47,6 +47,11 @@ class WorkloadDriver:
     template_of: Callable[[RawObject], RawObject]
     plan: Callable[[RawObject, Workload, Change, RawObject], Plan]
     counted: bool = False
+
+    @property
+    def owner_of_pods(self) -> str:
+        """The kind of what controls its pods."""
+        return REPLICA_SET if self.history == REPLICA_SETS else self.kind.value
 
     def places(self, workload: Workload) -> tuple[Place, ...]:
         """Where the objects are that a change is planned from."""

@@ -63,6 +63,12 @@ def readings_of(kinds: Collection[WorkloadKind]) -> tuple[KindReading, ...]:
     return (*((MEMBERS,) if PAIRS.keys() & set(kinds) else ()), *readings)
 
 
+def owners_of_pods(kinds: Collection[WorkloadKind]) -> frozenset[str]:
+    """The kinds of what controls the pods of workloads of these kinds."""
+    single = {DRIVERS[kind].owner_of_pods for kind in kinds if kind in DRIVERS}
+    return frozenset(single | ({DEPLOYMENT.owner_of_pods} if PAIRS.keys() & set(kinds) else set()))
+
+
 def verbs_of(kinds: Iterable[WorkloadKind]) -> tuple[Verbs, ...]:
     """What the account must be allowed to do with workloads of these kinds; each once."""
     return tuple(dict.fromkeys(needed for kind in kinds for needed in driver_of(kind).verbs))

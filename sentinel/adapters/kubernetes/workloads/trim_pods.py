@@ -1,5 +1,6 @@
 """From a raw pod to what matters of it, with strings shared where they repeat."""
 
+from collections.abc import Callable, Collection
 from datetime import datetime
 from sys import intern
 
@@ -29,6 +30,16 @@ class PodEntry:
     namespace: str
     owner_uid: str
     pod: Pod
+
+
+def trim_pods_of(controllers: Collection[str]) -> Callable[[RawObject], PodEntry | None]:
+    """What trims the pods that controllers of these kinds own, and keeps nothing of others, those of Jobs for one."""
+
+    def trim(raw: RawObject) -> PodEntry | None:
+        kind, *_ = controller_of(mapping(raw.get("metadata")))
+        return trim_pod(raw) if kind in controllers else None
+
+    return trim
 
 
 def trim_pod(raw: RawObject) -> PodEntry:
