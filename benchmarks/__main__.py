@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks import burst, footprint, memory, reaction, scale, start, waits
-from benchmarks.harness.build import HERE, ROOT, Build, check_out
+from benchmarks.harness.build import HERE, ROOT, Build, check_out, compile_modules
 from benchmarks.harness.result import Benchmark, against
 
 PAGES = ROOT / "docs" / "benchmarks"
@@ -50,6 +50,8 @@ def main() -> int:
     here = replace(HERE, profile=chosen.profile)
     with tempfile.TemporaryDirectory(prefix="sentinel-bench-base-") as folder:
         builds = (check_out(chosen.base, Path(folder)), here) if chosen.base else (here,)
+        for build in builds:
+            compile_modules(build)
         flaws = [attempted(name, builds, chosen) for name in chosen.names or BENCHMARKS]
     for flaw in filter(None, flaws):
         print(flaw, file=sys.stderr)
