@@ -26,6 +26,7 @@ CLUSTER_REASONS = frozenset(
 """Reasons in a pod's status by which the kubelet or the node controller says that it was not the pod."""
 
 NEVER_PULLS = frozenset({"InvalidImageName", "ErrImageNeverPull"})
+_UNPULLED = PULLING | NEVER_PULLS
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ def keeping_since(pod: Pod) -> datetime | None:
 
 def cannot_pull(pod: Pod) -> Container | None:
     """The container whose image cannot be pulled."""
-    return next((c for c in pod.containers if c.waiting in PULLING | NEVER_PULLS), None)
+    return next((c for c in pod.containers if c.waiting in _UNPULLED), None)
 
 
 def registry_fault(pod: Pod, container: Container) -> PodFault:

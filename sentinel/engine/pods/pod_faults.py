@@ -91,9 +91,10 @@ def crash_of(pod: Pod, rule: CrashLoopRule, now: datetime) -> Container | None:
 
     A pod that the cluster stopped or whose node is not ready did not crash, whatever its containers ended with.
     """
-    if cluster_fault(pod) is not None:
-        return None
-    return next((c for c in pod.containers if _crashes(c, rule, now)), None)
+    for container in pod.containers:
+        if _crashes(container, rule, now):
+            return container if cluster_fault(pod) is None else None
+    return None
 
 
 def settles_at(pod: Pod, rule: CrashLoopRule) -> Sequence[datetime]:
@@ -107,6 +108,8 @@ def settles_at(pod: Pod, rule: CrashLoopRule) -> Sequence[datetime]:
 
 def _crashes(container: Container, rule: CrashLoopRule, now: datetime) -> bool:
     ended = end_of(container)
+    if ended is None and container.waiting is None and not container.restarts:
+        return False
     if ended is not None and ended.reason in NOT_A_CRASH:
         return False
     if container.runs_once and is_done(container):

@@ -66,8 +66,18 @@ def _counts(pod: Pod, at: datetime, warmup: timedelta) -> bool:
 
 def _first_crash(pod: Pod, since: datetime) -> datetime | None:
     """When the pod crashed for the first time, where that was after `since`."""
+    if not _ended(pod):
+        return None
     ends = [at for c in pod.containers if (at := _first_end(c, since)) is not None]
     return min(ends) if ends and cluster_fault(pod) is None else None
+
+
+def _ended(pod: Pod) -> bool:
+    """Whether a run of any of its containers is over: of few pods, though of all that have init containers."""
+    for container in pod.containers:
+        if container.terminated is not None or container.last is not None:
+            return True
+    return False
 
 
 def _first_end(container: Container, since: datetime) -> datetime | None:
@@ -86,8 +96,8 @@ def _exposure(pods: Sequence[Pod], since: datetime, until: datetime, warmup: tim
     for pod in pods:
         if pod.created_at is None:
             continue
-        crashed = any(end_of(each) is not None for each in pod.containers if not each.runs_once)
-        end = _first_crash(pod, since) if crashed else until
+        ended = _ended(pod) and any(end_of(each) is not None for each in pod.containers if not each.runs_once)
+        end = _first_crash(pod, since) if ended else until
         begin = max(since, pod.created_at + warmup)
         if end is not None:
             seconds += max(0.0, (min(end, until) - begin).total_seconds())

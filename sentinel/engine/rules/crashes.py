@@ -77,8 +77,9 @@ def judge_crashes(
     after = _load(state, segment)
     if tick is not None:
         after = _take_in(after, tick, segment)
-    proven = after.ratio.log_e >= needed_evidence(alpha, segment) and after.candidate.errors >= FEWEST_PODS
-    numbers, message = _numbers(after), _summary(after)
+    log_e = after.ratio.log_e
+    proven = log_e >= needed_evidence(alpha, segment) and after.candidate.errors >= FEWEST_PODS
+    numbers, message = _numbers(after, log_e), _summary(after, log_e)
     cause = DecisionCause.began(after.standing.bad_since)
     if proven and after.one_node:
         remark = f"; all on node {after.crashed_on[0]}, the candidate runs on {amount(after.nodes, 'node')}"
@@ -109,11 +110,11 @@ def _take_in(state: _State, tick: CrashTick, segment: Segment) -> _State:
     )
 
 
-def _summary(state: _State) -> str:
+def _summary(state: _State, log_e: float) -> str:
     return (
         f"{amount(state.candidate.errors, 'candidate pod')} crashed in {_hours(state.candidate)} pod hours, "
         f"{amount(state.baseline.errors, 'baseline pod')} in {_hours(state.baseline)}; "
-        f"{evidence_that(state.ratio.log_e, 'the canary crashes more often than the baseline')}"
+        f"{evidence_that(log_e, 'the canary crashes more often than the baseline')}"
     )
 
 
@@ -121,14 +122,14 @@ def _hours(counts: Counts) -> str:
     return f"{counts.total / 3600:.3g}"
 
 
-def _numbers(state: _State) -> Mapping[str, Number]:
+def _numbers(state: _State, log_e: float) -> Mapping[str, Number]:
     numbers: dict[str, Number] = {
         "candidate_crashed": state.candidate.errors,
         "candidate_pod_seconds": state.candidate.total,
         "baseline_crashed": state.baseline.errors,
         "baseline_pod_seconds": state.baseline.total,
-        "log_e_ratio": round(state.ratio.log_e, 4),
-        "odds": odds(state.ratio.log_e),
+        "log_e_ratio": round(log_e, 4),
+        "odds": odds(log_e),
     }
     return numbers
 

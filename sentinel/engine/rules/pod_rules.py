@@ -5,7 +5,7 @@ revision. With three candidate pods or more, a single pod, or a single node of s
 node's fault. Unless no candidate pod is ready at all.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from math import ceil
 
@@ -72,8 +72,11 @@ def judge_health(
     fault. What is the cluster's fault is inconclusive.
     """
     pods = counted(workload.pods_of(candidate), now)
-    pulled = {c.name for pod in pods for c in pod.containers} if ever_pulled else pulled_by(pods)
-    faults = [fault for pod in pods if (fault := health_fault(pod, rule, now, pulled)) is not None]
+    unwell = [pod for pod in pods if not (pod.ready and pod.node_ready)]
+    pulled: Collection[str] = ()
+    if unwell:
+        pulled = {c.name for pod in pods for c in pod.containers} if ever_pulled else pulled_by(pods)
+    faults = [fault for pod in unwell if (fault := health_fault(pod, rule, now, pulled)) is not None]
     own = [fault for fault in faults if not fault.cluster]
     excused = [fault for fault in faults if fault.cluster]
     numbers = _numbers(pods, [fault.pod for fault in own])

@@ -59,27 +59,24 @@ class StartProfile:
 
     def after(self, starts: Sequence[PodStart]) -> "StartProfile":
         """The profile with one tick of these pods taken in."""
-        profile = self
+        ages, groups, pods, took = [*self.ages], [*self.groups], self.pods, False
         for start in starts:
-            profile = profile._with(start)
-        return profile
-
-    def _with(self, start: PodStart) -> "StartProfile":
-        age = age_of(start)
-        bounds = self.bounds or _kept_bounds(start.seen.bounds, self.limit)
-        seen = Histogram(start.seen.bounds, start.seen.counts)
-        if seen.bounds != bounds:
-            seen = Histogram(bounds, (0,) * len(bounds)) + seen
-        edge = limit_edge(bounds, self.limit)
-        if age is None or not bounds or seen.bounds != bounds or edge is None:
-            return self
-        empty = Histogram(bounds, (0,) * len(bounds))
-        ages = [each if each.bounds else empty for each in self.ages]
-        ages[age] += seen
-        group = crc32(start.pod.encode()) % GROUPS
-        groups = [*self.groups]
-        groups[group] += tail(seen, edge)
-        return StartProfile(self.limit, self.pods + (start.since <= 0), tuple(ages), tuple(groups))
+            age = age_of(start)
+            bounds = ages[0].bounds or _kept_bounds(start.seen.bounds, self.limit)
+            edge = limit_edge(bounds, self.limit)
+            if age is None or not bounds or edge is None:
+                continue
+            empty = Histogram(bounds, (0,) * len(bounds))
+            seen = Histogram(start.seen.bounds, start.seen.counts)
+            seen = seen if seen.bounds == bounds else empty + seen
+            if seen.bounds != bounds:
+                continue
+            if not ages[0].bounds:
+                ages = [empty] * len(ages)
+            ages[age] += seen
+            groups[crc32(start.pod.encode()) % GROUPS] += tail(seen, edge)
+            pods, took = pods + (start.since <= 0), True
+        return StartProfile(self.limit, pods, tuple(ages), tuple(groups)) if took else self
 
     @property
     def bounds(self) -> tuple[float, ...]:
