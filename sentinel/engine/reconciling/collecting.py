@@ -23,13 +23,10 @@ def judge_collected(situation: Situation, view: View, working: WorkingState) -> 
         record = record.with_gates(collected.gates)
     situation = judged(
         situation.with_record(record),
-        collected.measured,
+        collected,
         view.holds,
         ever_pulled=working.ever_pulled(record, situation.workload),
-        unmeasured=collected.unmeasured,
-        settles=collected.settles,
-        learnt=collected.learnt,
-        started=collected.started,
+        lessons=working.lessons.lessons(policy, record, situation.records),
     )
     verdicts: tuple[RuleVerdict, ...] = ()
     for verdict in situation.verdicts:

@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from sentinel.domain.alert import AlertStatus
-from sentinel.domain.evidence import Missing
 from sentinel.domain.policy.policy import Policy
 from sentinel.domain.policy.rules import CrashLoopRule, HealthRule
 from sentinel.domain.policy.selection import AlertRule
@@ -14,21 +13,20 @@ from sentinel.domain.record.state import Phase
 from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.domain.workload.revision import Revision
 from sentinel.engine.alerts.attribution import attribute
-from sentinel.engine.evidence.assessment import Holds, JudgedRollout, Measured, assess
-from sentinel.engine.evidence.history import learns, remembered
+from sentinel.engine.evidence.assessment import Holds, JudgedRollout, assess
+from sentinel.engine.evidence.remembering import Lessons
 from sentinel.engine.evidence.schedule import stable_of
-from sentinel.engine.evidence.starting import STABLE_START, remembered_start, starts_flagrantly
+from sentinel.engine.evidence.starting import starts_flagrantly
 from sentinel.engine.exposure.own import held_down_at
 from sentinel.engine.exposure.switching import serves_alone
 from sentinel.engine.matching import alert_rule_of
 from sentinel.engine.pods.cluster_wait import turns_at
+from sentinel.engine.reconciling.effects import Collected
 from sentinel.engine.rollout.situation import JudgedAlert, Situation
 from sentinel.engine.rules.crash_exposure import ripe_at
 from sentinel.engine.rules.crashes import crashes_until
 from sentinel.engine.rules.pod_rules import settled_at, wake_at
 from sentinel.engine.rules.segment import Segment, segment_of
-from sentinel.engine.statistics.calibration import Calibration
-from sentinel.engine.statistics.starts import StartProfile
 from sentinel.values import replace
 
 Named = Callable[[Mapping[str, str], AlertRule], Collection[WorkloadKey]]
@@ -36,20 +34,11 @@ Named = Callable[[Mapping[str, str], AlertRule], Collection[WorkloadKey]]
 
 
 def judged(
-    situation: Situation,
-    measured: Sequence[Measured],
-    holds: Holds,
-    *,
-    ever_pulled: bool,
-    unmeasured: Mapping[str, Missing],
-    learnt: Mapping[str, Calibration],
-    started: Mapping[str, StartProfile],
-    settles: Mapping[str, timedelta],
+    situation: Situation, collected: Collected, holds: Holds, *, ever_pulled: bool, lessons: Lessons
 ) -> Situation:
-    """The situation with every rule's verdict on what was measured, and the tests' next states in its record.
+    """The situation with every rule's verdict on what was collected, and the tests' next states in its record.
 
-    `learnt` is what the hour before the rollout has taught so far, by rule, and `started` what the stable's last
-    starts have. `settles` says by rule how long its numbers take to settle.
+    `lessons` are those of the workload's rollouts before.
     """
     record, workload, policy = situation.record, situation.workload, situation.policy
     baseline = stable_of(workload, record)
@@ -62,15 +51,15 @@ def judged(
         ever_pulled,
         record.started_at,
         situation.now,
-        unmeasured,
-        learnt,
-        _remembered(situation),
-        {**started, **_remembered_starts(situation)},
+        collected.unmeasured,
+        collected.learnt,
+        lessons.calibrations,
+        {**collected.started, **lessons.starts},
         partial(starts_flagrantly, situation.policy.name, situation.cluster_records),
-        settles,
+        collected.settles,
         situation.bake_ends,
     )
-    assessment = assess(rollout, measured, holds)
+    assessment = assess(rollout, collected.measured, holds)
     state = replace(
         record.state,
         analysis=assessment.analysis,
@@ -81,7 +70,7 @@ def judged(
         situation,
         record=record.with_state(state),
         verdicts=assessment.verdicts,
-        settle=max(settles.values(), default=timedelta(0)),
+        settle=max(collected.settles.values(), default=timedelta(0)),
     )
 
 
@@ -95,24 +84,6 @@ def _segment(situation: Situation, baseline: Revision | None) -> Segment:
         min_requests=strategy.min_requests,
         early=strategy.promote_early,
     )
-
-
-def _remembered(situation: Situation) -> Mapping[str, Calibration | None]:
-    """What the rollouts before taught, by rule that learns."""
-    rules = (rule.name for rule in situation.policy.rules if learns(rule))
-    return {name: remembered(name, situation.record, situation.records) for name in rules}
-
-
-def _remembered_starts(situation: Situation) -> Mapping[str, StartProfile]:
-    """How the revision that was promoted last started, by rule, while the record does not keep it yet."""
-    record = situation.record
-    missing = [
-        rule.name
-        for rule in situation.policy.rules
-        if learns(rule) and STABLE_START not in record.state.analysis.get(rule.name, {})
-    ]
-    found = {name: remembered_start(name, record, situation.records) for name in missing}
-    return {name: profile for name, profile in found.items() if profile is not None}
 
 
 def judged_alerts(

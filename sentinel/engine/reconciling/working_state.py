@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import RolloutState
 from sentinel.domain.workload.facts import Workload
+from sentinel.engine.evidence.remembering import LessonReader
 from sentinel.engine.reconciling.judging import ever_pulled
 from sentinel.values import replace
 
@@ -22,6 +23,7 @@ class WorkingState:
         self._pulled: set[str] = set()
         self._judged_at: dict[str, int] = {}
         self._restored: set[str] = set()
+        self.lessons = LessonReader()
 
     def apply(self, record: Record) -> Record:
         """The record with the newest analysis; what was saved by anyone since counts where it is ahead."""
@@ -54,6 +56,7 @@ class WorkingState:
             self._pulled.discard(record.name)
             self._judged_at.pop(record.name, None)
             self._restored.discard(record.name)
+            self.lessons.forget(record.name)
             return
         self._states[record.name] = record.state
 
@@ -64,6 +67,7 @@ class WorkingState:
                 del kept[name]
         self._pulled.intersection_update(live)
         self._restored.intersection_update(live)
+        self.lessons.keep_only(live)
 
     def noting_target(self, record: Record, workload: Workload) -> Record:
         """A record in Undoing, that says so if its target was ever seen in the template after the candidate.

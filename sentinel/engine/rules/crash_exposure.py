@@ -74,10 +74,7 @@ def _first_crash(pod: Pod, since: datetime) -> datetime | None:
 
 def _ended(pod: Pod) -> bool:
     """Whether a run of any of its containers is over: of few pods, though of all that have init containers."""
-    for container in pod.containers:
-        if container.terminated is not None or container.last is not None:
-            return True
-    return False
+    return any(c.terminated is not None or c.last is not None for c in pod.containers)
 
 
 def _first_end(container: Container, since: datetime) -> datetime | None:
