@@ -53,8 +53,8 @@ class ClusterOptions:
     cluster writes their statuses. `controllers`: whether workloads are controlled; without, the user writes what
     controllers would. `serve`: whether the API, metrics and the Prometheus stand-in are served
     over HTTP. `events`: whether Kubernetes Events are written. `scrape_interval`: of the stand-in, in
-    seconds. `history`: how many changes a watch can be resumed over. `port`: of the API, 0 for any;
-    `metrics_port`: of the pods' metrics.
+    seconds; `batch`: how many seconds of its scrapes become visible together, 0 for each at once. `history`: how
+    many changes a watch can be resumed over. `port`: of the API, 0 for any; `metrics_port`: of the pods' metrics.
     """
 
     seed: int = 0
@@ -64,6 +64,7 @@ class ClusterOptions:
     serve: bool = True
     events: bool = True
     scrape_interval: float = 5.0
+    batch: float = 0.0
     history: int = 10_000
     port: int = 0
     metrics_port: int = 0
@@ -92,7 +93,9 @@ class SimulatedCluster:
         self.api = ApiServer(self.store, faults=self.faults)
         self._manager = ControllerManager(self.store, seed=seed + 2, events=self.options.events)
         self.traffic = TrafficModel(self.store, self.routes, seed=seed + 1)
-        self.prometheus = PrometheusStandIn(self._samples, self.now, interval=self.options.scrape_interval)
+        self.prometheus = PrometheusStandIn(
+            self._samples, self.now, interval=self.options.scrape_interval, batch=self.options.batch
+        )
         self.url = ""
         self.metrics_url = ""
         self.prometheus_url = ""

@@ -26,7 +26,8 @@ class PrometheusStandIn:
     """Scrapes `source` every `interval` seconds of the event loop; stamps samples with `now`.
 
     `rules` is what `/api/v1/rules` answers. `status`, when set, is answered to every query instead of a
-    result; `delay` (seconds) holds every answer back.
+    result; `delay` (seconds) holds every answer back. `batch`, where it is set, is how many seconds of scrapes become
+    visible together, as where a remote write brings them; then it says that it is Mimir.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class PrometheusStandIn:
         *,
         interval: float = 5.0,
         retention: float = 3600.0,
+        batch: float = 0.0,
     ) -> None:
         self.rules: list[JsonObject] = []
         self.status: int | None = None
@@ -45,13 +47,18 @@ class PrometheusStandIn:
         self._source = source
         self._now = now
         self._interval = interval
+        self._batch = batch
+        self._unseen: list[tuple[int, list[Sample]]] = []
         self._evaluator = Evaluator(self.series)
         self._timer: asyncio.TimerHandle | None = None
+        self._shower: asyncio.TimerHandle | None = None
         self._runner: web.AppRunner | None = None
 
     async def start(self, port: int = 0) -> str:
         """Begin to scrape and to serve on 127.0.0.1, on any free port for 0; the base URL."""
         self._tick()
+        if self._batch:
+            self._show()
         app = web.Application(middlewares=[self._weather])
         for path, handler in (
             ("/api/v1/query", self._query),
@@ -71,9 +78,9 @@ class PrometheusStandIn:
 
     async def stop(self) -> None:
         """End scraping and serving."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        for timer in filter(None, (self._timer, self._shower)):
+            timer.cancel()
+        self._timer = self._shower = None
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
@@ -82,7 +89,10 @@ class PrometheusStandIn:
         """Take one sample of every series now."""
         time = round(self._now().timestamp() * 1000)
         up: Sample = ("up", {}, 1.0)
-        self.series.ingest("simulated", time, chain(self._source(), [up]), _TARGET)
+        if self._batch:
+            self._unseen.append((time, [*self._source(), up]))
+        else:
+            self.series.ingest("simulated", time, chain(self._source(), [up]), _TARGET)
 
     def forget(self) -> None:
         """Lose every sample, as one does that is restarted without its storage."""
@@ -129,6 +139,12 @@ class PrometheusStandIn:
         self.scrape()
         self._timer = asyncio.get_running_loop().call_later(self._interval, self._tick)
 
+    def _show(self) -> None:
+        for time, samples in self._unseen:
+            self.series.ingest("simulated", time, samples, _TARGET)
+        self._unseen.clear()
+        self._shower = asyncio.get_running_loop().call_later(self._batch, self._show)
+
     # -- HTTP
 
     @web.middleware
@@ -167,7 +183,8 @@ class PrometheusStandIn:
         return _success({"groups": self.rules})
 
     async def _build_info(self, request: web.Request) -> web.Response:
-        return _success({"version": "2.42.0", "revision": "simulated", "branch": "simulated"})
+        who = {"application": "Grafana Mimir"} if self._batch else {}
+        return _success({"version": "2.42.0", "revision": "simulated", "branch": "simulated", **who})
 
     async def _ready(self, request: web.Request) -> web.Response:
         return web.Response(text="Prometheus Server is Ready.\n")

@@ -36,6 +36,8 @@ class Batched:
     gap: float
     phases: tuple[float, float] = (0.0, 0.0)
     interval: float = 1.0
+    pause: tuple[float, float] = (0.0, 0.0)
+    """From when until when nothing comes."""
     died: float = float("inf")
     """When the second pod stopped, without a word."""
     lag: Lag = field(default_factory=Lag)
@@ -44,11 +46,12 @@ class Batched:
 
     def newest(self, now: float) -> list[float]:
         """The time of each pod's newest sample that is seen."""
-        flushed = now // self.gap * self.gap
-        ends = (flushed, min(flushed, self.died))
+        begins, ends = self.pause
+        flushed = (begins if begins <= now < ends else now) // self.gap * self.gap
+        last = (flushed, min(flushed, self.died))
         return [
             (end - phase) // self.interval * self.interval + phase
-            for phase, end in zip(self.phases, ends, strict=True)
+            for phase, end in zip(self.phases, last, strict=True)
         ]
 
     def looks(self, seconds: float) -> list[tuple[float, float, float]]:
@@ -99,6 +102,16 @@ def test_a_batch_that_is_seen_as_it_comes_is_looked_at_again_at_once() -> None:
             assert extent.again == after(1008.0 + LOOK_EACH)
     assert extent.until == after(1008.4)
     assert extent.again.timestamp() == pytest.approx(1008.0 + 0.9 * 4.0)
+
+
+def test_a_time_between_two_batches_that_was_an_outage_is_forgotten() -> None:
+    """The first that is seen may be one: then batches come while the next is waited for."""
+    batched = Batched(4.0, phases=(0.5, 0.5))
+    batched.pause = (1004.0, 1020.0)
+    found = batched.looks(120)
+    for flush in range(1072, 1116, 4):
+        known = next(now for now, until, _ in found if until >= flush - 0.5)
+        assert known <= flush + LOOK_EACH + 0.02
 
 
 def test_how_late_samples_are_counts_from_when_they_were_due() -> None:

@@ -20,8 +20,8 @@ from sentinel.values import dataclass
 LOOK_EACH = 0.25
 LOOKS_IN_A_SCRAPE = 30.0
 """While a batch may come, it is looked for every quarter of a second; of rare scrapes, so often between two."""
-LOOKS_AFTER_ALL = 4.0
-"""In each time between two scrapes, while none of the series had new samples for long."""
+AFTER_ALL, LOOKS_AFTER_ALL = 1.0, 4.0
+"""While none of the series had new samples for long: the least seconds between looks, and looks between two scrapes."""
 EARLIEST = 0.9
 """The next batch is not looked for before this share of the shortest time between two of the latest."""
 SAME_BATCH = 2.5
@@ -76,40 +76,47 @@ class Batches:
             return Extent(at, at + timedelta(seconds=max(look_each, every)))
         # Up to the next scrape that is due, there is no other sample to come.
         due_in = every if known else 0.0
-        track, gap = self._followed(query, reached, now, due_in, look_each)
-        if gap is not None:
-            self._gaps.setdefault(every, deque(maxlen=REMEMBERED_GAPS)).append(gap)
+        gaps = self._gaps.setdefault(every, deque(maxlen=REMEMBERED_GAPS))
+        track = self._followed(query, reached, now, due_in, look_each, gaps)
         whole = reached + due_in - min(MOST_UNEVEN, UNEVEN * due_in)
         patience = self.lag.settle + every + self.waits_for(every)
         if whole < now - patience:
-            return Extent(_time(whole), _time(now + max(look_each, every / LOOKS_AFTER_ALL)))
-        gaps = self._gaps.get(every)
+            return Extent(_time(whole), _time(now + max(AFTER_ALL, every / LOOKS_AFTER_ALL)))
         expected = track.arrived + EARLIEST * min(gaps) if track.arrived and gaps and not track.moved else now
         return Extent(_time(whole), _time(max(now + look_each, expected)))
 
     def _followed(
-        self, query: Hashable, reached: float, now: float, due_in: float, look_each: float
-    ) -> tuple[_Track, float | None]:
-        """The query's track with what is seen now, and the time between two batches where both were seen to come.
+        self,
+        query: Hashable,
+        reached: float,
+        now: float,
+        due_in: float,
+        look_each: float,
+        gaps: deque[float],
+    ) -> _Track:
+        """The query's track with what is seen now; `gaps` take in the time between two batches that were seen to come.
 
         The next samples are due so many seconds after these.
         """
-        gap = None
         track = self._tracks.get(query)
         if track is None:
             track = self._tracks[query] = _Track(reached, now)
         track.moved = reached > track.reached
         if track.moved:
             # Only who looked just before has seen when the samples came.
-            seen = now - track.looked <= 3 * look_each
+            slept = now - track.looked
+            seen = slept <= 3 * look_each
             if seen:
                 self.lag.note(now - track.reached - due_in, now)
+            elif gaps and slept <= max(gaps):
+                gaps.clear()  # they were too long: a batch came while it was waited for
             since = now - track.arrived if track.arrived is not None else math.inf
             if since > SAME_BATCH * look_each:
-                gap = since if seen and since < math.inf else None
+                if seen and since < math.inf:
+                    gaps.append(since)
                 track.arrived = now if seen else None
         track.reached, track.looked = reached, now
-        return track, gap
+        return track
 
 
 def _time(seconds: float) -> datetime:

@@ -1,0 +1,143 @@
+"""How much longer releases take where samples become visible by the batch than where each does at once.
+
+    python -m benchmarks.batches [--releases N] [--write]
+
+Releases of the simulated cluster, on virtual time: what is measured is how long decisions wait for evidence, not how
+fast this machine is. Each release is drawn once, and told on every backend; when it falls in a batch is drawn too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import random
+import tempfile
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from statistics import median
+
+from clustersim.cluster import ClusterOptions
+from clustersim.metrics.requests import Quality
+from clustersim.virtual_time import run
+from sentinel.domain.record.entries import Action
+from sentinel.domain.record.state import Phase
+from sentinel.engine.rollout import decision as deciding
+from tests.e2e.shops import POLICY, QUICK, REQUESTS_PER_SECOND, WELL
+from tests.support.world import NAMESPACE, ROLLING, World, world
+
+PAGE = Path(__file__).parents[1] / "docs" / "benchmarks" / "batches.md"
+BATCHES = {
+    0.0: "Prometheus",
+    1.0: "a batch every 1 s, as VictoriaMetrics 1.79",
+    4.0: "a batch every 4 s, as VictoriaMetrics 1.151",
+    5.0: "a batch every 5 s, as by a remote write",
+}
+STORIES: Mapping[str, Quality] = {
+    "good": WELL,
+    "errors": Quality(errors=0.12),
+    "slow": Quality(latency=2.0, spread=0.3),
+    "outage": WELL,
+}
+WITHIN = 600.0
+
+
+async def took(story: str, batch: float, seed: int, folder: Path) -> float:
+    """How many seconds a release took to be promoted or undone."""
+    draw = random.Random(seed)
+    await asyncio.sleep(draw.random())
+    options = ClusterOptions(seed=seed, scrape_interval=1.0, batch=batch)
+    async with world(folder, POLICY, options=options) as here:
+        here.environ["SENTINEL_PROMETHEUS__SCRAPE_INTERVAL"] = "1"
+        await _at_rest(here)
+        await asyncio.sleep(15 + draw.random() * 20)
+        here.cluster.serve("web:2", STORIES[story])
+        here.cluster.set_image("web", "web:2", namespace=NAMESPACE)
+        if story == "outage":
+            await _outage(here)
+        good = STORIES[story] is WELL
+        record = await here.phase(Phase.PROMOTED if good else Phase.UNDONE, image="web:2", within=WITHIN)
+        ended = Action.PROMOTE if good else Action.UNDO
+        at = next(entry.at for entry in record.decisions if entry.action is ended)
+        return (at - record.started_at).total_seconds()
+
+
+async def _at_rest(here: World) -> None:
+    here.cluster.behaviours.default = QUICK
+    here.cluster.serve("web:1", WELL)
+    here.cluster.deploy("web", "web:1", 4, namespace=NAMESPACE, **ROLLING)
+    here.cluster.offer("web", REQUESTS_PER_SECOND, namespace=NAMESPACE)
+    await here.settle()
+    await here.start()
+    await here.phase(Phase.UNJUDGED, within=WITHIN)
+
+
+async def _outage(here: World) -> None:
+    """The backend goes away as the first step bakes, until the release is held. Nothing is scraped meanwhile."""
+    server = here.cluster.prometheus
+    scrape = server.scrape
+    await here.phase(Phase.BAKING, image="web:2", within=WITHIN)
+    server.status, server.scrape = 503, lambda: None  # type: ignore[method-assign]
+    await here.phase(Phase.HELD, image="web:2", within=WITHIN)
+    server.status, server.scrape = None, scrape  # type: ignore[method-assign]
+
+
+def measured(releases: int) -> dict[float, dict[str, list[float]]]:
+    """The seconds of every release, by batch and story."""
+    deciding.CALM_FOR, deciding.MISSING_FOR = timedelta(seconds=3), timedelta(seconds=5)
+    found: dict[float, dict[str, list[float]]] = {}
+    for batch in BATCHES:
+        found[batch] = {story: [_told(story, batch, seed) for seed in range(releases)] for story in STORIES}
+    return found
+
+
+def _told(story: str, batch: float, seed: int) -> float:
+    with tempfile.TemporaryDirectory() as folder:
+        return run(took(story, batch, seed, Path(folder)))
+
+
+def page(found: Mapping[float, Mapping[str, Sequence[float]]], releases: int, date: str) -> str:
+    """The medians, and of the others how many times Prometheus' they are."""
+    lines = [["backend", *STORIES], ["---"] * (len(STORIES) + 1)]
+    for batch, name in BATCHES.items():
+        medians = {story: median(seconds) for story, seconds in found[batch].items()}
+        usual = {story: median(seconds) for story, seconds in found[0.0].items()}
+        lines.append(
+            [
+                name,
+                *(
+                    f"{medians[story]:.1f} s" + (f" ({medians[story] / usual[story]:.2f})" if batch else "")
+                    for story in STORIES
+                ),
+            ]
+        )
+    table = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    return f"""# Samples that come by the batch
+
+How long the stories of [the backends](../backends.md#what-is-known-of-each) take where the samples of some
+seconds become visible together: the medians of {releases} releases of the simulated cluster, on virtual time, and
+how many times Prometheus' they are. Scrapes of 1 s and bakes of 4 s, so that batches are as long as a step
+({date}, `python -m benchmarks.batches --write`).
+
+{table}
+"""
+
+
+def main() -> None:
+    """Measure, print, and write the page if asked."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--releases", type=int, default=20)
+    parser.add_argument("--write", action="store_true", help="write docs/benchmarks/batches.md")
+    chosen = parser.parse_args()
+    logging.disable(logging.CRITICAL)
+    text = page(measured(chosen.releases), chosen.releases, f"{datetime.now(UTC):%Y-%m-%d}")
+    print(text)
+    if chosen.write:
+        PAGE.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
