@@ -1,5 +1,6 @@
 """Decoding pages and events: of what has a known shape, only the fields that are read."""
 
+from functools import lru_cache
 from typing import Any, Generic, TypedDict, TypeVar
 
 import msgspec
@@ -54,11 +55,17 @@ def controller_at_a_glance(line: bytes) -> str | None:
     if begins < 0:
         return ""
     begins += len(_OWNERS)
+    return _controller_in(line[begins : line.find(b"]", begins) + 1])
+
+
+@lru_cache(maxsize=1024)
+def _controller_in(owners: bytes) -> str:
+    """Kept, since all pods of one controller name it with the same bytes."""
     try:
-        owners = _OWNERS_DECODER.decode(line[begins : line.find(b"]", begins) + 1])
+        found = _OWNERS_DECODER.decode(owners)
     except msgspec.DecodeError:
         return ""
-    return next((owner.uid for owner in owners if owner.controller), "")
+    return next((owner.uid for owner in found if owner.controller), "")
 
 
 def ends_state(bookmark: RawObject) -> bool:
