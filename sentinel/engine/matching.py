@@ -60,8 +60,8 @@ Guard = Guarded | Ambiguous | Unguarded
 def guard_of(policies: Iterable[Policy], workload: Workload) -> Guard:
     """Which policy guards a workload; the order of the policies does not matter."""
     matching = [policy for policy in policies if matches(policy.match, workload.key, workload.labels)]
-    if not matching:
-        return Unguarded()
+    if len(matching) < 2:
+        return Guarded(matching[0]) if matching else Unguarded()
     best = max(specificity(policy.match, workload.key) for policy in matching)
     tied = sorted(
         (policy for policy in matching if specificity(policy.match, workload.key) == best),

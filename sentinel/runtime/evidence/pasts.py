@@ -114,7 +114,8 @@ class PastReader:
             self._drop(name)
 
     def _drop(self, name: str) -> None:
-        for task in self._rollouts.pop(name, _Lessons()).tasks:
+        lessons = self._rollouts.pop(name, None)
+        for task in lessons.tasks if lessons is not None else ():
             task.cancel()
 
     async def close(self) -> None:
