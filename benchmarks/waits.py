@@ -51,15 +51,24 @@ QUICK = Scale((1, 20), 15.0, 2000)
 
 
 @dataclass(frozen=True, slots=True)
+class Use:
+    """Of one rollout and tick: milliseconds of CPU, and reconciles."""
+
+    cpu: float
+    reconciles: float
+
+
+@dataclass(frozen=True, slots=True)
 class Watched:
     """One level: milliseconds that urgent and routine keys waited and that a reconcile took, each at the median and
-    the 99th percentile; queries a tick and rule; seconds of CPU a minute."""
+    the 99th percentile; queries a tick and rule; what is used with requests and without any."""
 
     in_flight: int
     waits: Mapping[str, tuple[float, float]]
     passes: tuple[float, float]
     queries: float
-    cpu: float
+    busy: Use
+    silent: Use
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,16 +89,28 @@ class Busy(Field):
         """Bring so many rollouts into flight and watch."""
         assert self._daemon is not None
         await self._bring_into_flight(in_flight)
-        before, asked = await self._histograms(), await self._asked()
-        used, began = self._daemon.cpu_seconds(), time.monotonic()
-        await asyncio.sleep(seconds)
-        took = time.monotonic() - began
-        after, cpu = await self._histograms(), self._daemon.cpu_seconds() - used
-        queries = (await self._asked() - asked) / (took / _INTERVAL) / _RULES
-        seen = {name: _less(buckets, before.get(name, {})) for name, buckets in after.items()}
+        asked, began = await self._asked(), time.monotonic()
+        seen, busy = await self._use(in_flight, seconds)
+        queries = (await self._asked() - asked) / ((time.monotonic() - began) / _INTERVAL) / _RULES
+        self._metrics.link.send("requests", False)
+        await asyncio.sleep(min(3 * _INTERVAL, seconds))
+        _, silent = await self._use(in_flight, seconds)
+        self._metrics.link.send("requests", True)
         waits = {turn: _quantiles(seen.get(f"{_WAIT}/{turn}", {})) for turn in ("urgent", "event", "routine")}
         passes = _quantiles(seen.get(f"{_PASS}/", {}))
-        return Watched(in_flight, waits, passes, queries, cpu / took * 60)
+        return Watched(in_flight, waits, passes, queries, busy, silent)
+
+    async def _use(self, in_flight: int, seconds: float) -> tuple[dict[str, dict[float, float]], Use]:
+        """The daemon's histograms of so many seconds, and what it used."""
+        assert self._daemon is not None
+        before = await self._histograms()
+        used, began = self._daemon.cpu_seconds(), time.monotonic()
+        await asyncio.sleep(seconds)
+        ticks = in_flight * (time.monotonic() - began) / _INTERVAL
+        cpu, after = self._daemon.cpu_seconds() - used, await self._histograms()
+        seen = {name: _less(buckets, before.get(name, {})) for name, buckets in after.items()}
+        reconciles = max(seen.get(f"{_PASS}/", {}).values(), default=math.nan)
+        return seen, Use(cpu * 1000 / ticks, reconciles / ticks)
 
     async def _histograms(self) -> dict[str, dict[float, float]]:
         """The daemon's histograms of waits and reconciles: counts by upper bound."""
@@ -126,7 +147,9 @@ def bench(build: Build, quick: bool) -> Result:
         levels = asyncio.run(measure(build, scale, Path(folder)))
     stalls = asyncio.run(decoding(scale.series))
     figures = {f"{one.in_flight} in flight, queries a tick and rule": one.queries for one in levels}
-    figures |= {f"{one.in_flight} in flight, CPU": one.cpu for one in levels}
+    for one in levels:
+        figures[f"{one.in_flight} in flight, CPU a rollout and tick"] = one.busy.cpu
+        figures[f"{one.in_flight} in flight without requests, CPU a rollout and tick"] = one.silent.cpu
     figures |= {f"{one.in_flight} in flight, a reconcile, p50": one.passes[0] for one in levels}
     return Result(figures, lambda date: report(scale, levels, stalls, date))
 
@@ -214,12 +237,21 @@ def report(scale: Scale, levels: list[Watched], stalls: Stalls, date: str) -> st
             ),
             *(_ratio(one.passes[at], least.passes[0]) for at in (0, 1)),
             f"{one.queries:.2f}",
-            f"{one.cpu / one.in_flight / (least.cpu / least.in_flight):.3f}",
+            f"{one.busy.reconciles:.2f}",
+            f"{one.busy.cpu / least.busy.cpu:.3f}",
+            f"{one.silent.reconciles:.2f}",
+            f"{one.silent.cpu / least.busy.cpu:.3f}",
         ]
         for one in levels
     ]
     head = ["in flight", "urgent wait p50", "p99", "routine wait p50", "p99", "reconcile p50", "p99"]
-    head += ["queries a tick and rule", "CPU a rollout"]
+    head += [
+        "queries a tick and rule",
+        "reconciles a tick and rollout",
+        "CPU",
+        "reconciles without requests",
+        "CPU",
+    ]
     return f"""# Waits: how the queue fares with many rollouts in flight
 
 `python -m benchmarks waits`, {date}. {machine("aiohttp", "orjson", "rollback-sentinel")}.
@@ -229,7 +261,8 @@ each level watched for {scale.seconds:g} s. Waits and reconciles are in units of
 {least.in_flight} in flight, of the same run, interpolated within the buckets of `sentinel_queue_wait_seconds` (whose
 first ends at 1 ms) and `sentinel_reconcile_seconds`. *Urgent* are changes of a rollout in flight; *routine* are ticks,
 which come for all rollouts in the same moment and wait for one another. Queries are what Prometheus was asked: as much
-for one rollout as for all. CPU is a rollout's share, ÷ that with {least.in_flight} in flight.
+for one rollout as for all. Reconciles and CPU are of a rollout and tick, CPU ÷ that with {least.in_flight} in flight.
+*Without requests* nobody asked the pods for anything: each tick is measured, and one in four is judged.
 
 {table(head, rows)}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -29,6 +30,7 @@ _ALERT_NAME = "CheckoutFunnelBroken"
 _ALERTED = (name_of(0), name_of(1))
 _WARM_UP_SECONDS = 12.0
 _YARDSTICK_EVERY = 5
+_LEADS = re.compile(r"^sentinel_leader(?:\{[^}]*\})? 1\.0$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +168,19 @@ class Field:
         prometheus = self._addresses["metrics"][1]
         self._daemon = DaemonProcess(build, folder, kubeconfig, _POLICY, prometheus, self._plan.interval)
         await self._daemon.start()
+        await self._leads()
         self._measure = await Yardstick.connect(kubeconfig)
+
+    async def _leads(self) -> None:
+        """Wait until the daemon leads: what is released before was there before anyone watched it."""
+        assert self._session is not None
+        assert self._daemon is not None
+        for _ in range(100):
+            async with self._session.get(f"{self._daemon.url}/metrics") as response:
+                if _LEADS.search(await response.text()):
+                    break
+            await asyncio.sleep(0.1)
+        await asyncio.sleep(1.0)
 
     async def _stop(self) -> None:
         if self._measure is not None:

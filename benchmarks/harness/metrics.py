@@ -22,7 +22,8 @@ _FAST_BUCKET = BUCKETS.index(0.1)
 def run_metrics(connection: Connection, namespace: str, alerts: tuple[str, ...], interval: float) -> None:
     """The child process' main function: serve until told to stop.
 
-    Takes ("pod", name, present), with a namespace where it is another, ("asked",) and ("stop",); sends ("ready", url)
+    Takes ("pod", name, present), with a namespace where it is another, ("requests", whether there are any from now
+    on), ("asked",) and ("stop",); sends ("ready", url)
     and ("asked", how many queries it has answered).
     `alerts` are the names of the alert rules that its `/api/v1/rules` knows, `interval` is that of its scrapes in
     seconds.
@@ -38,6 +39,8 @@ async def _serve(link: Link, namespace: str, alerts: tuple[str, ...], interval: 
         match message:
             case ("stop",):
                 stopped.set()
+            case ("requests", bool(present)):
+                pods.serve(present)
             case ("asked",):
                 link.send("asked", prometheus.asked)
             case _:
@@ -71,18 +74,32 @@ class _Pods:
     def __init__(self, namespace: str) -> None:
         self._namespace = namespace
         self._since: dict[tuple[str, str], float] = {}
+        self._silent = 0.0
+        self._silent_since: float | None = None
+
+    def serve(self, requests: bool) -> None:
+        """Whether anybody asks the pods for anything from now on."""
+        if not requests:
+            self._silent_since = self._silent_since or time.monotonic()
+        elif self._silent_since is not None:
+            self._silent += time.monotonic() - self._silent_since
+            self._silent_since = None
+
+    def _served(self) -> float:
+        """The seconds in which there were requests, since an arbitrary moment."""
+        return (self._silent_since or time.monotonic()) - self._silent
 
     def heed(self, name: str, present: bool, namespace: str = "") -> None:
         """A pod has come or gone; it is of the namespace that is served where none is named."""
         pod = (namespace or self._namespace, name)
         if present:
-            self._since[pod] = time.monotonic()
+            self._since[pod] = self._served()
         else:
             self._since.pop(pod, None)
 
     def samples(self) -> Iterator[Sample]:
         """Every series as it is now."""
-        now = time.monotonic()
+        now = self._served()
         for (namespace, name), since in self._since.items():
             count = int((now - since) * REQUESTS_PER_SECOND)
             failed = count // _ONE_ERROR_IN
