@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -30,7 +29,6 @@ _ALERT_NAME = "CheckoutFunnelBroken"
 _ALERTED = (name_of(0), name_of(1))
 _WARM_UP_SECONDS = 12.0
 _YARDSTICK_EVERY = 5
-_LEADS = re.compile(r"^sentinel_leader(?:\{[^}]*\})? 1\.0$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +94,7 @@ class Field:
         self._strikes: dict[str, _Strike] = {}
         self._image: dict[str, str] = {}
         self._baking: list[str] = []
+        self._recorded: set[str] = set()
         self._ripe = asyncio.Event()
         self._in_flight = 0
         self._tags = count(1)
@@ -168,19 +167,18 @@ class Field:
         prometheus = self._addresses["metrics"][1]
         self._daemon = DaemonProcess(build, folder, kubeconfig, _POLICY, prometheus, self._plan.interval)
         await self._daemon.start()
-        await self._leads()
+        await self._watching()
         self._measure = await Yardstick.connect(kubeconfig)
 
-    async def _leads(self) -> None:
-        """Wait until the daemon leads: what is released before was there before anyone watched it."""
-        assert self._session is not None
-        assert self._daemon is not None
-        for _ in range(100):
-            async with self._session.get(f"{self._daemon.url}/metrics") as response:
-                if _LEADS.search(await response.text()):
-                    break
+    async def _watching(self) -> None:
+        """Wait until every Deployment is on record: what is released before was there before anyone watched it.
+
+        Not forever: an earlier build may not record them.
+        """
+        for _ in range(300):
+            if len(self._recorded) >= self._plan.deployments:
+                break
             await asyncio.sleep(0.1)
-        await asyncio.sleep(1.0)
 
     async def _stop(self) -> None:
         if self._measure is not None:
@@ -313,6 +311,7 @@ class Field:
         """What only some fields ask for."""
 
     def _phase(self, name: str, image: str, phase: str) -> None:
+        self._recorded.add(name)
         if image != self._image.get(name):
             return
         if phase == "Baking":
