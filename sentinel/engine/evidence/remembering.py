@@ -3,15 +3,21 @@
 Records of rollouts that are over are kept as bytes, twenty of a workload.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from sentinel.bounded import BoundedDict
 from sentinel.domain.policy.policy import Policy
 from sentinel.domain.record.record import Record
+from sentinel.domain.record.state import Phase
+from sentinel.domain.workload.facts import WorkloadKey
 from sentinel.engine.evidence.history import learns, remembered
-from sentinel.engine.evidence.starting import remembered_start
+from sentinel.engine.evidence.starting import remembered_start, starts_flagrantly
 from sentinel.engine.statistics.calibration import Calibration
 from sentinel.engine.statistics.starts import StartProfile
 from sentinel.values import dataclass
+
+REMEMBERED = 200
+"""Rules of policies whose workloads' starts are known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +62,33 @@ class LessonReader:
         """Forget all rollouts but those of the records of these names."""
         for name in self._read.keys() - live:
             del self._read[name]
+
+
+class FlagrantStarts:
+    """Whether workloads of a policy are known to start with most of their requests failing.
+
+    Asked as a candidate fails flagrantly, when thousands of records cannot be read: of each workload the one that
+    was promoted last is read, once.
+    """
+
+    def __init__(self) -> None:
+        self._known: BoundedDict[tuple[str, str], Mapping[str, bool]] = BoundedDict(REMEMBERED)
+
+    def any(self, policy: str, records: Iterable[Record], rule: str) -> bool:
+        """Whether any of these records of a policy says so of a rule."""
+        newest: dict[WorkloadKey, Record] = {}
+        for one in records:
+            if one.policy != policy or one.state.phase is not Phase.PROMOTED:
+                continue
+            if one.key not in newest or one.started_at > newest[one.key].started_at:
+                newest[one.key] = one
+        before = self._known.get((policy, rule), {})
+        known = {
+            one.name: before[one.name] if one.name in before else starts_flagrantly(one, rule)
+            for one in newest.values()
+        }
+        self._known[policy, rule] = known
+        return any(known.values())
 
 
 def _same(one: Sequence[Record], other: Sequence[Record]) -> bool:

@@ -5,7 +5,7 @@ for the next rollout. Where no record has it, the last starts of the stable's po
 the watch knows.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from math import inf
 
@@ -58,14 +58,10 @@ def remembered_start(rule: str, record: Record, records: Sequence[Record]) -> St
     return next((profile for profile in promoted if profile is not None and not profile.thin), None)
 
 
-def starts_flagrantly(policy: str, records: Iterable[Record], rule: str) -> bool:
-    """Whether a workload that this policy promoted is known to start with more than half of its requests failing."""
-    starts = (
-        start_in(one.state.analysis.get(rule), START)
-        for one in records
-        if one.policy == policy and one.state.phase is Phase.PROMOTED
-    )
-    return any(share is not None and share > SHARE for known in starts if known for share in known.shares)
+def starts_flagrantly(record: Record, rule: str) -> bool:
+    """Whether a rollout's candidate is known to have started with more than half of its requests failing."""
+    known = start_in(record.state.analysis.get(rule), START)
+    return known is not None and any(share is not None and share > SHARE for share in known.shares)
 
 
 def limit_of(rule: ErrorRateRule | LatencyRule) -> float:

@@ -27,6 +27,7 @@ def judge_collected(situation: Situation, view: View, working: WorkingState) -> 
         view.holds,
         ever_pulled=working.ever_pulled(record, situation.workload),
         lessons=working.lessons.lessons(policy, record, situation.records),
+        flagrant=working.flagrant,
     )
     verdicts: tuple[RuleVerdict, ...] = ()
     for verdict in situation.verdicts:

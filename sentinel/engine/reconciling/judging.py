@@ -14,9 +14,8 @@ from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.domain.workload.revision import Revision
 from sentinel.engine.alerts.attribution import attribute
 from sentinel.engine.evidence.assessment import Holds, JudgedRollout, assess
-from sentinel.engine.evidence.remembering import Lessons
+from sentinel.engine.evidence.remembering import FlagrantStarts, Lessons
 from sentinel.engine.evidence.schedule import stable_of
-from sentinel.engine.evidence.starting import starts_flagrantly
 from sentinel.engine.exposure.own import held_down_at
 from sentinel.engine.exposure.switching import serves_alone
 from sentinel.engine.matching import alert_rule_of
@@ -34,11 +33,17 @@ Named = Callable[[Mapping[str, str], AlertRule], Collection[WorkloadKey]]
 
 
 def judged(
-    situation: Situation, collected: Collected, holds: Holds, *, ever_pulled: bool, lessons: Lessons
+    situation: Situation,
+    collected: Collected,
+    holds: Holds,
+    *,
+    ever_pulled: bool,
+    lessons: Lessons,
+    flagrant: FlagrantStarts,
 ) -> Situation:
     """The situation with every rule's verdict on what was collected, and the tests' next states in its record.
 
-    `lessons` are those of the workload's rollouts before.
+    `lessons` are those of the workload's rollouts before, `flagrant` tells how others of the policy start.
     """
     record, workload, policy = situation.record, situation.workload, situation.policy
     baseline = stable_of(workload, record)
@@ -55,7 +60,7 @@ def judged(
         collected.learnt,
         lessons.calibrations,
         {**collected.started, **lessons.starts},
-        partial(starts_flagrantly, situation.policy.name, situation.cluster_records),
+        partial(flagrant.any, policy.name, situation.cluster_records),
         collected.settles,
         situation.bake_ends,
     )

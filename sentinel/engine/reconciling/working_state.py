@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import RolloutState
 from sentinel.domain.workload.facts import Workload
-from sentinel.engine.evidence.remembering import LessonReader
+from sentinel.engine.evidence.remembering import FlagrantStarts, LessonReader
 from sentinel.engine.reconciling.judging import ever_pulled
 from sentinel.values import replace
 
@@ -24,6 +24,7 @@ class WorkingState:
         self._judged_at: dict[str, int] = {}
         self._restored: set[str] = set()
         self.lessons = LessonReader()
+        self.flagrant = FlagrantStarts()
 
     def apply(self, record: Record) -> Record:
         """The record with the newest analysis; what was saved by anyone since counts where it is ahead."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from sentinel.domain.policy.rules import CountQuery, ErrorRateRule
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
 from sentinel.engine.evidence.history import CALIBRATION
-from sentinel.engine.evidence.remembering import LessonReader, Lessons
+from sentinel.engine.evidence.remembering import FlagrantStarts, LessonReader, Lessons
 from sentinel.engine.evidence.starting import START
 from sentinel.engine.statistics.calibration import Calibration
 from tests.engine.builders import PLAIN, in_state
@@ -78,3 +79,33 @@ def test_nothing_is_kept_of_rollouts_that_are_over() -> None:
         forget()
         reader.lessons(POLICY, NOW, (NOW, older))
         assert states.reads > read
+
+
+def started(name: str, errors: int, *, workload: str = "web", hours: int = 0, policy: str = "p") -> Record:
+    """A promoted rollout whose pods failed so many of their first hundred requests."""
+    states = Counted({"errors": {START: profile_of(errors).as_json()}})
+    record = replace(in_state(Phase.PROMOTED, analysis=states), name=name, policy=policy)
+    key, began = replace(record.key, name=workload), record.started_at + timedelta(hours=hours)
+    return replace(record, key=key, started_at=began)
+
+
+def test_a_policy_is_known_to_start_flagrantly_by_the_workloads_promoted_last() -> None:
+    """An older start of the same workload, other policies and rollouts that were undone do not count."""
+    older, newer = started("older", 90), started("newer", 2, hours=1)
+    other = started("other", 90, workload="api", policy="another")
+    undone = replace(started("undone", 90, workload="cart"), state=in_state(Phase.UNDONE).state)
+
+    assert not FlagrantStarts().any("p", (newer, older, other, undone), "errors")
+    assert FlagrantStarts().any("p", (newer, older, started("cart-1", 90, workload="cart")), "errors")
+
+
+def test_how_workloads_start_is_read_once() -> None:
+    """Not each time that a candidate fails: many may at once."""
+    known, record = FlagrantStarts(), started("web-1", 90)
+    states = record.state.analysis
+    assert isinstance(states, Counted)
+    assert known.any("p", (record,), "errors")
+    read = states.reads
+
+    assert known.any("p", (record,), "errors")
+    assert states.reads == read > 0
