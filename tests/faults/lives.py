@@ -315,6 +315,7 @@ class Pod:
         notices = services.notifications
         kept = {
             "measurements": set(services.collector._ledgers) - live,
+            "rollouts asked about": set(services.collector._in_flight._rollouts) - live,
             "lessons": set(services.collector._pasts._rollouts) - live,
             "states": {*work._memory.working._states, *work._memory.working._pulled} - live,
             "sightings": {*work._memory.working._judged_at, *work._memory.working._restored} - live,

@@ -78,9 +78,9 @@ class EvidenceCollector:
     def keep_only(self, live: Collection[str]) -> None:
         """Drop the state of rollouts, by their records' names, that are no longer live."""
         for name in self._ledgers.keys() - live:
-            self._in_flight.drop(name)
             self._ledgers.pop(name).close()
         self._pasts.keep_only(live)
+        self._in_flight.keep_only(live)
 
     async def close(self) -> None:
         """Cancel every measurement."""
@@ -89,6 +89,7 @@ class EvidenceCollector:
         self._timetable.close()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._ledgers.clear()
+        self._in_flight.keep_only(())
 
     def request(
         self, record: Record, policy: Policy, workload: Workload, suspected: Collection[str] = ()

@@ -1,6 +1,6 @@
 """Which pods the questions that many rollouts share are about: those of the rollouts in flight."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import field
 
 from sentinel.bounded import BoundedDict
@@ -56,6 +56,11 @@ class PodsInFlight:
         """The rollout with this record is over."""
         if self._rollouts.pop(name, None) is not None:
             self._outdated.update(self._asked)
+
+    def keep_only(self, live: Collection[str]) -> None:
+        """All rollouts but those with these records are over."""
+        for name in self._rollouts.keys() - live:
+            self.drop(name)
 
     def of(self, rule: ErrorRateRule | LatencyRule, workload: Workload) -> tuple[str, ...]:
         """The pods to ask about with a rule of one workload, in the order of their names.

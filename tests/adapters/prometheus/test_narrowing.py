@@ -125,12 +125,22 @@ async def test_most_of_all_pods_are_asked_about_with_the_others(metrics: Recorde
     assert metrics.named() == {"all"}
 
 
-async def test_series_without_a_pod_stay_visible(metrics: Recorded) -> None:
-    """Requests that name no pod may be the candidate's: only an answer about all shows them."""
+async def test_requests_that_name_no_pod_are_nobodys(metrics: Recorded) -> None:
+    """A shared Prometheus has such series of what runs outside the cluster: they change nothing."""
     metrics.put("requests", ("",), code="200")
 
-    assert "" in {span.subject.pod for span in await counted(metrics, COUNTS)}
-    assert metrics.named() == {"all"}
+    assert [span.subject.pod for span in await counted(metrics, COUNTS)] == list(PODS)
+    assert metrics.named() == {"pods"}
+
+
+async def test_that_no_series_names_a_pod_is_told() -> None:
+    """Asked about pods, there would be nothing, and no word on why."""
+    metrics = Recorded()
+    for number in range(2 * BESIDES):
+        metrics.put("requests", ("",), code="200", path=f"/{number}")
+
+    with pytest.raises(SourceError, match="None of the series of 'requests' has the label 'pod'"):
+        await counted(metrics, COUNTS)
 
 
 async def test_errors_under_another_label_are_told_in_the_tick_in_which_they_begin(metrics: Recorded) -> None:

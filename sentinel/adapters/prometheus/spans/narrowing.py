@@ -34,8 +34,8 @@ Query = TypeVar("Query", CountQuery, HistogramQuery)
 class Narrowing:
     """Decides about which pods a query is asked.
 
-    Series that name no pod, and errors or sums that name others than the requests do, only an answer about all pods
-    shows. While there are any, nothing is narrowed.
+    Errors or sums that name other pods than the requests do, only an answer about all shows. While there are any,
+    nothing is narrowed.
     """
 
     client: InstantQueries
@@ -82,16 +82,12 @@ class Narrowing:
 
     async def _look(self, query: CountQuery | HistogramQuery, at: datetime) -> int:
         """How many pods a query finds; 0 where narrowing it would hide something, and where they are few."""
-        arms = query.arms
+        by = by_subject(query.arms)
         for selector in await self._selectors(query):
-            counted = await self.client.instant(f"count(count by ({by_subject(arms)}) ({selector}))", at)
+            counted = await self.client.instant(f"count(count by ({by}) ({selector}))", at)
             pods = round(sum(sample.value for sample in counted.samples))
-            if pods <= BESIDES:
-                continue
-            labels = arms.namespace_label, arms.pod_label
-            nameless = (selectors.narrowed(selector, (label, "=", "")) for label in labels)
-            unnamed = await self.client.instant(f"count({' or '.join(nameless)})", at)
-            return 0 if unnamed.samples or await self._astray(query, at) else pods
+            if pods > BESIDES:
+                return 0 if await self._astray(query, at) else pods
         return 0
 
     async def _selectors(self, query: CountQuery | HistogramQuery) -> tuple[str, ...]:
