@@ -117,12 +117,10 @@ def grant(cluster: SimulatedCluster, verbs: Mapping[tuple[str, str], list[str]])
     return cluster.api.tokens.issue("default", "sentinel")
 
 
-async def refusal(
-    folder: Path, given: dict[str, str], *arguments: str, status: ExitCode = ExitCode.CONFIGURATION
-) -> str:
+async def refusal(folder: Path, given: dict[str, str], *arguments: str) -> str:
     """The one sentence with which the daemon ends at once, without a traceback; the log's lines come before it."""
     ended = await run_to_its_end(folder, given, *arguments)
-    assert ended.status == status, ended.errors
+    assert ended.status == ExitCode.CONFIGURATION, ended.errors
     assert "Traceback" not in ended.errors
     *logged, sentence = ended.errors.strip().splitlines()
     assert all(line.startswith("{") for line in logged), ended.errors
@@ -190,14 +188,20 @@ async def test_no_kubeconfig_is_said(folder: Path) -> None:
     assert "KUBECONFIG" in sentence
 
 
-async def test_an_unreachable_api_server_is_said(folder: Path) -> None:
-    """The address that nobody listens on is named."""
+async def test_an_unreachable_api_server_is_waited_for(folder: Path) -> None:
+    """The log names the address that nobody listens on; the daemon lives, is not ready, and ends when told to."""
     address = f"http://127.0.0.1:{free_port()}"
     kubeconfig = folder / "kubeconfig"
     kubeconfig.write_text(json.dumps(apiserver.kubeconfig(address, "", "default")))
     given = {"KUBECONFIG": str(kubeconfig), "SENTINEL_PROMETHEUS__URL": address}
-    sentence = await refusal(folder, given, status=ExitCode.UNAVAILABLE)
-    assert f"the API server at {address} cannot be reached" in sentence
+    async with daemon(folder, given) as running:
+        async with asyncio.timeout(120):
+            while "cannot start yet" not in running.log.read_text():  # noqa: ASYNC110 - a child process tells nothing
+                await asyncio.sleep(0.05)
+        assert f"the API server at {address} cannot be reached" in running.log.read_text()
+        assert await running.readiness() == 503
+        assert await running.terminate(within=10) == 0
+        assert "Traceback" not in running.log.read_text()
 
 
 async def test_a_missing_definition_is_said(folder: Path) -> None:
