@@ -25,6 +25,7 @@ from clustersim.node.behaviour import Behaviour, BehaviourTable
 from clustersim.node.kubelet import Kubelets
 from clustersim.node.machines import Nodes, NodeSpec
 from clustersim.node.scheduler import Scheduler
+from clustersim.storage.expiry import EventExpiry
 from clustersim.storage.resources import (
     CRDS,
     DAEMONSETS,
@@ -99,6 +100,7 @@ class SimulatedCluster:
         self.url = ""
         self.metrics_url = ""
         self.prometheus_url = ""
+        self._expiry = EventExpiry(self.store)
         self._metrics = MetricsServer(self.store, self.traffic)
         self._kubelets = Kubelets(self.store, self._manager.plane.recorder, self.behaviours)
         self._scheduler = Scheduler(self._manager.plane)
@@ -115,6 +117,7 @@ class SimulatedCluster:
         return self._manager.plane.routes
 
     async def __aenter__(self) -> Self:
+        self._expiry.start()
         self.nodes.join(self.options.nodes)
         if self.options.controllers:
             self._manager.start()
@@ -135,6 +138,7 @@ class SimulatedCluster:
             await self.prometheus.stop()
             await self._metrics.stop()
             await self.api.stop()
+        self._expiry.stop()
         self.traffic.stop()
         self._scheduler.stop()
         self._kubelets.stop()
