@@ -55,9 +55,11 @@ REMEMBERED = (
 """What fills memories that have a bound: Prometheus' answers (100,000 samples) and spans (20,000), Events (1,000)."""
 MIRROR = frozenset(
     {
+        "sentinel.domain.record.course",
         "sentinel.domain.record.entries",
         "sentinel.domain.record.record",
         "sentinel.domain.record.state",
+        "sentinel.domain.verdict",
         "sentinel.domain.workload.facts",
         "sentinel.domain.workload.pods",
         "sentinel.domain.workload.revision",
@@ -65,7 +67,8 @@ MIRROR = frozenset(
         "sentinel.adapters.kubernetes.custom.records",
     }
 )
-"""Where the types are of which the daemon's copy of workloads, ReplicaSets, pods and records is made."""
+"""Where the types are of which the daemon's copy of workloads, ReplicaSets, pods and records is made. Of the parts of
+records up to 512 values of a type are known again, so that equal ones are one object."""
 MAY_GROW = 0.05
 
 
