@@ -26,7 +26,7 @@ from sentinel.domain.evidence import (
 )
 from sentinel.domain.policy.rules import CountQuery, ErrorRateRule, HistogramQuery
 from sentinel.domain.record.state import Phase
-from sentinel.engine.evidence.assessment import Measured
+from sentinel.engine.evidence.measured import Measured
 from sentinel.engine.rules.standing import STALE_AFTER
 from sentinel.runtime.evidence.breaker import Breaker
 from sentinel.runtime.evidence.collector import EvidenceCollector
@@ -164,18 +164,17 @@ def test_a_tick_that_lacks_nothing_more_is_judged_at_its_time() -> None:
     assert len(source.looks) <= 20 // BATCH + 1
 
 
+def collecting(source: Batching) -> EvidenceCollector:
+    """A collector that wakes nobody."""
+    return EvidenceCollector({"prometheus": source}, lambda _: WORLD, lambda _: None, Clock(), Counts())  # type: ignore[dict-item]
+
+
 def test_a_source_is_as_far_behind_the_clock_as_it_told() -> None:
     """That is how far a step's evidence reaches: at its end nothing more is waited for, when nothing more is due."""
 
     async def play() -> list[float]:
         source = Batching(ahead=1.5)
-        collector = EvidenceCollector(
-            {"prometheus": source},  # type: ignore[dict-item]
-            lambda _: WORLD,
-            lambda _: None,
-            Clock(),
-            Counts(),
-        )
+        collector = collecting(source)
         record = in_state(Phase.BAKING)
         found = [collector.settles(record, POLICY)[RULE.name].total_seconds()]
         await asyncio.sleep(4.2)
@@ -194,13 +193,7 @@ def test_evidence_that_is_as_new_as_can_be_is_not_too_old_to_pass() -> None:
 
     async def play() -> list[float]:
         source, found = Batching(ahead=15.0), []
-        collector = EvidenceCollector(
-            {"prometheus": source},  # type: ignore[dict-item]
-            lambda _: WORLD,
-            lambda _: None,
-            Clock(),
-            Counts(),
-        )
+        collector = collecting(source)
         record = in_state(Phase.BAKING)
         record = record.with_state(replace(record.state, measured_until={RULE.name: at(4)}))
         await asyncio.sleep(4.2)
@@ -237,13 +230,7 @@ def test_while_it_does_not_answer_the_evidence_is_missing() -> None:
 
     async def play() -> dict[str, MissingReason]:
         source = Batching(away=(0.0, 100.0))
-        collector = EvidenceCollector(
-            {"prometheus": source},  # type: ignore[dict-item]
-            lambda _: WORLD,
-            lambda _: None,
-            Clock(),
-            Counts(),
-        )
+        collector = collecting(source)
         record = in_state(Phase.BAKING)
         collector.request(record, POLICY, WORLD)
         await asyncio.sleep(2)

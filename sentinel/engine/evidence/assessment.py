@@ -17,7 +17,6 @@ from sentinel.domain.policy.rules import (
     Rule,
 )
 from sentinel.domain.record.course import Course
-from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Json, Phase, RolloutState
 from sentinel.domain.record.written import Written
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
@@ -25,6 +24,7 @@ from sentinel.domain.workload.facts import Workload
 from sentinel.domain.workload.revision import Revision
 from sentinel.engine.evidence.charting import charted
 from sentinel.engine.evidence.history import CALIBRATION, calibration_in, calibration_kept, learns, settled
+from sentinel.engine.evidence.measured import Measured, whole_until
 from sentinel.engine.evidence.starting import STABLE_START, START, limit_of, start_in, starts_kept
 from sentinel.engine.rules.crash_exposure import crash_tick
 from sentinel.engine.rules.crashes import crashes_until, judge_crashes
@@ -40,16 +40,6 @@ from sentinel.values import dataclass, replace
 
 SCALED_TO_ZERO = "ScaledToZero"
 Holds = Callable[[str, tuple[float, ...], bool], bool]
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """What one measurement of a metric rule brought: a tick that ends at `until`, or with `look` a part of one."""
-
-    rule: str
-    until: datetime
-    tick: Tick
-    look: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +100,7 @@ def assess(rollout: JudgedRollout, measured: Sequence[Measured], holds: Holds) -
     until = dict(rollout.state.measured_until)
     course = dict(rollout.state.course)
     if rollout.workload.exposure.wanted == 0:
-        until.update(_whole_until(measured))
+        until.update(whole_until(measured))
         idle = tuple(_scaled_to_zero(rule) for rule in rules_in(rollout.policy, rollout.state.phase))
         return Assessment(idle, analysis, until, course)
     verdicts = []
@@ -129,18 +119,8 @@ def assess(rollout: JudgedRollout, measured: Sequence[Measured], holds: Holds) -
         analysis[rule.name] = state
         course.update({rule.name: charts} if charts is not None else {})
         verdicts.append(verdict)
-    until.update(_whole_until(measured))
+    until.update(whole_until(measured))
     return Assessment(tuple(verdicts), analysis, until, course)
-
-
-def _whole_until(measured: Sequence[Measured]) -> dict[str, datetime]:
-    return {one.rule: one.until for one in measured if not one.look}
-
-
-def measured_by(record: Record, measured: Sequence[Measured]) -> Record:
-    """The record as it is once this evidence was taken in, as far as that says how old the newest of a rule is."""
-    until = {**record.state.measured_until, **_whole_until(measured)}
-    return record.with_state(replace(record.state, measured_until=until)) if measured else record
 
 
 def _scaled_to_zero(rule: Rule) -> RuleVerdict:
@@ -231,7 +211,7 @@ def _judge_metric(
 
 def _newest_look(rule: MetricRule, rollout: JudgedRollout, measured: Sequence[Measured]) -> Measured | None:
     """The newest look; None where it begins before the newest whole tick ends: then the tick has it all."""
-    since = _whole_until(measured).get(rule.name, rollout.state.measured_until.get(rule.name))
+    since = whole_until(measured).get(rule.name, rollout.state.measured_until.get(rule.name))
     looks = [one for one in measured if one.look and not isinstance(one.tick, ValueSample)]
     newest = max(looks, key=lambda one: one.until, default=None)
     if newest is None or isinstance(newest.tick, ValueSample):

@@ -19,7 +19,7 @@ from sentinel.domain.record.record import Record
 from sentinel.domain.verdict import RuleVerdict
 from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.domain.workload.keeper import KeeperHold
-from sentinel.engine.evidence.assessment import Measured
+from sentinel.engine.evidence.measured import Measured
 from sentinel.engine.statistics.calibration import Calibration
 from sentinel.engine.statistics.starts import StartProfile
 from sentinel.values import dataclass

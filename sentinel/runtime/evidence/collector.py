@@ -9,7 +9,7 @@ from sentinel.domain.policy.policy import Policy
 from sentinel.domain.policy.rules import ErrorRateRule, LatencyRule
 from sentinel.domain.record.record import Record
 from sentinel.domain.workload.facts import Workload, WorkloadKey
-from sentinel.engine.evidence.assessment import Measured
+from sentinel.engine.evidence.measured import Measured
 from sentinel.engine.evidence.schedule import AT_ONCE, has_stable_pods, settles_of, unmeasured
 from sentinel.engine.rules.environment import Surroundings
 from sentinel.engine.rules.standing import STALE_AFTER

@@ -10,8 +10,8 @@ from sentinel.domain.evidence import Extent, Missing, Tick
 from sentinel.domain.policy.policy import Policy
 from sentinel.domain.record.record import Record
 from sentinel.domain.workload.facts import Workload
-from sentinel.engine.evidence.assessment import Measured
 from sentinel.engine.evidence.looks import LastAsked
+from sentinel.engine.evidence.measured import Measured
 from sentinel.engine.evidence.schedule import stands_still
 from sentinel.values import dataclass, replace
 

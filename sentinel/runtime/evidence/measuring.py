@@ -8,8 +8,8 @@ from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import CountTick, HistogramTick, Span, Tick, ValueSample
 from sentinel.domain.policy.rules import ErrorRateRule, LatencyRule, MetricRule, QueryRule
 from sentinel.domain.workload.facts import Workload, WorkloadKey
-from sentinel.engine.evidence.assessment import Measured
 from sentinel.engine.evidence.looks import LastAsked, scraped_at
+from sentinel.engine.evidence.measured import Measured
 from sentinel.engine.evidence.schedule import lacking, may_prove, stable_of, tick_of, whole_ticks
 from sentinel.metric_names import MetricName
 from sentinel.ports import Clock, Telemetry
@@ -193,8 +193,6 @@ class Measurer:
     async def _spans(
         self, rule: ErrorRateRule | LatencyRule, rollout: MeasuredRollout, span: tuple[datetime, datetime]
     ) -> tuple[Span, ...]:
-        stable, pods = (
-            stable_of(rollout.workload, rollout.record),
-            self._in_flight.of(rule, self.seen(rollout)),
-        )
+        stable = stable_of(rollout.workload, rollout.record)
+        pods = self._in_flight.of(rule, self.seen(rollout))
         return await self._questions.spans(rule, rollout.workload, stable, *span, pods)

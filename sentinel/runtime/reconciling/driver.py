@@ -14,7 +14,7 @@ from sentinel.domain.record.entries import Action, OutcomeKind
 from sentinel.domain.record.record import Record
 from sentinel.domain.words import deed
 from sentinel.domain.workload.facts import Workload, WorkloadKey
-from sentinel.engine.evidence.assessment import measured_by
+from sentinel.engine.evidence.measured import measured_by
 from sentinel.engine.reconciling.effects import (
     Apply,
     AskGates,

@@ -25,7 +25,8 @@ from sentinel.domain.evidence import (
 from sentinel.domain.policy.rules import CountQuery, CrashLoopRule, ErrorRateRule, HistogramQuery, LatencyRule
 from sentinel.domain.record.state import Phase
 from sentinel.domain.record.written import Written
-from sentinel.engine.evidence.assessment import Assessment, JudgedRollout, Measured, assess
+from sentinel.engine.evidence.assessment import Assessment, JudgedRollout, assess
+from sentinel.engine.evidence.measured import Measured
 from sentinel.engine.evidence.schedule import stands_still
 from sentinel.engine.evidence.starting import STABLE_START, START
 from sentinel.engine.rules.segment import segment_of

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from sentinel.domain.evidence import Counts, CountTick, Reading, Span, Subject
 from sentinel.domain.policy.rules import Arms, CountQuery, ErrorRateRule, Method, QueryRule, ValueQuery
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
-from sentinel.engine.evidence.assessment import Assessment, JudgedRollout, Measured, assess
+from sentinel.engine.evidence.assessment import Assessment, JudgedRollout, assess
 from sentinel.engine.evidence.looks import LastAsked, next_look, scraped_at, suspected
+from sentinel.engine.evidence.measured import Measured
 from sentinel.engine.evidence.schedule import SourceTiming, Window
 from sentinel.engine.rules.segment import segment_of
 from sentinel.engine.statistics.e_process import RATIOS, Wealth, ratio_gains
