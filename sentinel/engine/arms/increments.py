@@ -44,6 +44,9 @@ STAMP_RESOLUTION = timedelta(seconds=1)
 
 _NO_BOUNDS = ("sum", "count")
 
+_ROUNDING = 1e-6
+"""Seconds by which a sum of latencies may fall through rounding alone."""
+
 _Number = TypeVar("_Number", Counts, Histogram)
 _Values = Mapping[str, float]
 
@@ -257,9 +260,18 @@ def _histogram(span: Span, member: Member, since: datetime, until: datetime) -> 
     if any(n < 0 for n in counts):
         detail = "a bucket counts less than the bucket below it"
         return Missing(MissingReason.WENT_BACKWARDS, member.name, detail)
-    # A sum that was not there before has a past that the buckets do not have.
-    known = span.before is None or "sum" in span.before.values
-    return Histogram(bounds, counts, max(0.0, grown["sum"]) if known and "sum" in grown else None)
+    return Histogram(bounds, counts, _seconds(span, grown))
+
+
+def _seconds(span: Span, grown: _Values) -> float | None:
+    """How much a histogram's sum grew; None where it is not a sum of the latencies in the buckets.
+
+    One that was not there before has a past that the buckets do not have. Negative latencies, of a clock that was set
+    back, make it fall.
+    """
+    if "sum" not in grown or (span.before is not None and "sum" not in span.before.values):
+        return None
+    return max(0.0, grown["sum"]) if grown["sum"] > -_ROUNDING else None
 
 
 def _bounds(values: _Values) -> dict[float, float]:
@@ -285,7 +297,7 @@ def _growth(span: Span, member: Member, since: datetime, until: datetime) -> _Va
     after, before = span.after.values, span.before.values if span.before is not None else {}
     if not all(isfinite(n) for n in (*after.values(), *before.values())):
         return Missing(MissingReason.NOT_A_NUMBER, member.name)
-    if any(n < 0 for n in after.values()):
+    if any(n < 0 for key, n in after.items() if key != "sum"):
         return Missing(MissingReason.WENT_BACKWARDS, member.name, "a negative count")
     if not span.cumulative:
         return after
@@ -296,11 +308,12 @@ def _growth(span: Span, member: Member, since: datetime, until: datetime) -> _Va
             detail = "its series are still those of the pod that had its name before"
             return Missing(MissingReason.NO_DATA, member.name, detail)
         return after
-    if not any(_fell(n, after.get(key, 0.0)) for key, n in before.items()):
-        return {key: n - before.get(key, 0.0) for key, n in after.items()}
+    fell = {key for key, n in before.items() if _fell(n, after.get(key, 0.0))}
     read_from = min(since, span.before.observed_at) - STAMP_RESOLUTION
-    if member.restarted_within(read_from, until):
+    if fell and member.restarted_within(read_from, until):
         return after
+    if fell <= {"sum"}:
+        return {key: n - before.get(key, 0.0) for key, n in after.items() if key not in fell}
     return Missing(MissingReason.WENT_BACKWARDS, member.name, "but none of its containers restarted")
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 import pytest
 
 from sentinel.adapters.prometheus.answers import InstantAnswer, Sample, SparseBuckets, parse
 from sentinel.adapters.prometheus.backend import MetricsBackend
+from sentinel.adapters.prometheus.http.client import PrometheusClient
 from sentinel.adapters.prometheus.source import PrometheusSource
 from sentinel.adapters.prometheus.spans.assembly import subject_of
 from sentinel.adapters.prometheus.spans.histograms import HistogramAnswer, common_edges, counted_at, range_of
-from sentinel.domain.evidence import Past
+from sentinel.domain.evidence import MissingReason, Past, Span
 from sentinel.domain.policy.rules import Arms, HistogramQuery
 from tests.adapters.prometheus.fake import NOW, FakePrometheus, Vector, prometheus
 
@@ -21,6 +23,7 @@ QUERY = HistogramQuery("prometheus", "took")
 THEN = NOW - timedelta(seconds=15)
 BUCKETS = "sum by (namespace, pod, le, vmrange) (took_bucket)"
 NONE = InstantAnswer(())
+NOTHING: Vector = []
 
 
 def of_pod(pod: str, **labels: str) -> dict[str, str]:
@@ -182,3 +185,102 @@ def test_what_is_no_range_is_refused(text: str) -> None:
     """It is not read as anything else."""
     with pytest.raises(ValueError, match=r"vmrange|could not convert"):
         range_of(text)
+
+
+async def read(buckets: Vector, sums: Vector = NOTHING, counts: Vector = NOTHING, **more: Vector) -> Span:
+    """The one span of these series; `more` are answers by query."""
+    async with prometheus() as (fake, client):
+        fake.answers[BUCKETS] = buckets
+        fake.answers["sum by (namespace, pod) (took_sum)"] = sums
+        fake.answers["sum by (namespace, pod, job) (took_count)"] = counts
+        scraped(fake, "took_count" if counts else "took_bucket", "a")
+        for query, found in more.items():
+            fake.answers[query] = found
+        (span,) = await PrometheusSource(client).histogram(QUERY, THEN, NOW)
+    return span
+
+
+def classic(*bounds: str) -> Vector:
+    return [(of_pod("a", le=bound), 5) for bound in bounds]
+
+
+@pytest.mark.parametrize("odd", ["NaN", "+Inf"])
+async def test_a_sum_that_is_no_number_is_left_out(odd: str) -> None:
+    """One observed NaN or infinity stays in the sum for ever; the buckets stay right."""
+    span = await read(classic("1", "+Inf"), [(of_pod("a"), odd)], [(of_pod("a"), 5)])
+    assert span.missing is None
+    assert span.after is not None
+    assert span.after.values == {"1": 5, "+Inf": 5, "count": 5}
+
+
+async def test_the_count_stands_in_for_the_bucket_without_bound() -> None:
+    """Relabelling that keeps a few bounds drops `+Inf` as well."""
+    span = await read(classic("1"), counts=[(of_pod("a"), 7)])
+    assert span.missing is None
+    assert span.after is not None
+    assert span.after.values == {"1": 5, "+Inf": 7, "count": 7}
+
+
+async def test_buckets_without_a_count_are_as_old_as_they_are() -> None:
+    """The bucket without bound counts the same."""
+    span = await read(classic("1", "+Inf"))
+    assert span.missing is None
+    assert span.after is not None
+    assert span.after.observed_at == NOW - timedelta(seconds=1)
+
+
+async def test_a_summary_is_missing_as_a_summary() -> None:
+    """It has a sum and a count of requests, and nothing that tells how many were slow."""
+    quantiles: Vector = [(of_pod("a"), 2)]
+    own = {'count by (namespace, pod) (took{quantile!=""})': quantiles}
+    span = await read([], [(of_pod("a"), 5)], [(of_pod("a"), 5)], **own)
+    assert span.missing is not None
+    assert span.missing.reason is MissingReason.NO_DATA
+    assert span.missing.detail == "took is a summary of quantiles there: a latency rule needs a histogram"
+
+
+@dataclass
+class Natives:
+    """A server that has native histograms too."""
+
+    client: PrometheusClient
+    found: Mapping[str, tuple[Sample, ...]]
+
+    async def backend(self) -> MetricsBackend:
+        return await self.client.backend()
+
+    async def instant(self, query: str, at: datetime) -> InstantAnswer:
+        if query in self.found:
+            return InstantAnswer(self.found[query])
+        return await self.client.instant(query, at)
+
+
+async def test_native_histograms_of_a_pair_of_servers_are_missing() -> None:
+    """They have no counts beside them by which to see that all is there twice."""
+    async with prometheus() as (fake, client):
+        buckets = SparseBuckets(((0.5, 1.0, 50.0),), 30.0)
+        pair = [of_pod("a", replica=name) for name in ("one", "two")]
+        one = 'took{namespace="shop",pod="a"}'
+        fake.answers[f"timestamp({one})"] = [(labels, at) for at, labels in enumerate(pair)]
+        scraped(fake, "took", "a")
+        client = Natives(
+            client,
+            {
+                "sum by (namespace, pod) (took)": (Sample(of_pod("a"), 100, buckets),),
+                one: tuple(Sample(labels, 50, buckets) for labels in pair),
+            },
+        )
+        (span,) = await PrometheusSource(client).histogram(QUERY, THEN, NOW)  # type: ignore[arg-type]
+    assert span.missing is not None
+    assert span.missing.reason is MissingReason.DUPLICATE_SERIES
+
+
+async def test_all_strays_of_a_counter_are_told_by_one_question() -> None:
+    """Hundreds of pods whose buckets are dropped must not become hundreds of questions."""
+    async with prometheus() as (fake, client):
+        many: Vector = [(of_pod(f"p{number}"), 5) for number in range(50)]
+        fake.answers["sum by (namespace, pod) (took_sum)"] = many
+        spans = await PrometheusSource(client).histogram(QUERY, THEN, NOW)
+        asked = [text for text, _ in fake.asked if text.startswith("took_sum{")]
+    assert [span.stray for span in spans] == [True] * 50
+    assert len(asked) == 1

@@ -554,6 +554,27 @@ def test_a_histogram_that_fell_needs_a_restart() -> None:
     assert tick.candidate == Histogram((0.1, 0.5, inf), (1, 1, 1), 0.5)
 
 
+@pytest.mark.parametrize("sums", [(5, 3), (-5, -4), (5, None)])
+def test_a_sum_that_falls_alone_is_unknown(sums: tuple[float, float | None]) -> None:
+    """A clock that was set back gives negative latencies; the buckets count all the same."""
+    first, last = ({} if one is None else {"sum": one} for one in sums)
+    tick = binned(span("new-1", buckets(0, 0, 5) | first, buckets(1, 1, 9) | last), OLD_BUCKETS)
+    assert tick.missing == ()
+    assert tick.candidate.counts == (1, 0, 3)
+
+
+def test_a_new_pods_negative_sum_is_unknown() -> None:
+    """It is no mean of latencies."""
+    young = replace(pod("new-1"), created_at=at(1), containers=(Container("app", running_since=at(2)),))
+    tick = binned(
+        span("new-1", None, buckets(1, 2, 9, -4)),
+        OLD_BUCKETS,
+        pods=(young, pod("old-1", OLD)),
+        warmup=timedelta(0),
+    )
+    assert (tick.candidate.total, tick.candidate.seconds) == (9, None)
+
+
 def test_the_rounding_of_a_sum_is_no_fall() -> None:
     """Sums of floating-point numbers wobble in the last digit; that is not backwards, and never negative."""
     tick = binned(span("new-1", buckets(1, 1, 1, 0.30000000000000004), buckets(1, 1, 1, 0.3)), OLD_BUCKETS)

@@ -43,33 +43,67 @@ async def require_labels(answer: InstantAnswer, selector: str, arms: Arms, ask: 
 async def told(
     spans: Sequence[Span], by_counter: Mapping[str, str], arms: Arms, ask: Asking, at: datetime
 ) -> tuple[Span, ...]:
-    """The spans, each stray among them with the labels that its series have. Raises SourceError."""
-    astray = [span for span in spans if span.stray]
-    if not astray:
-        return tuple(spans)
-    details = await asyncio.gather(*(_detail(span, by_counter, arms, ask, at) for span in astray))
-    remaining = iter(details)
-    return tuple(_with_detail(span, next(remaining)) if span.stray else span for span in spans)
+    """The spans, each stray among them with the labels that its series have. Raises SourceError.
+
+    One question tells those of all strays of one counter that name a pod, and one those of all that name none.
+    """
+    kinds = {_kind(span): span for span in spans if span.stray}
+    examples = await asyncio.gather(*(_labels(span, by_counter, arms, ask, at) for span in kinds.values()))
+    labels = dict(zip(kinds, examples, strict=True))
+    return tuple(
+        _with_detail(span, by_counter, arms, labels[_kind(span)]) if span.stray else span for span in spans
+    )
 
 
-async def _detail(span: Span, by_counter: Mapping[str, str], arms: Arms, ask: Asking, at: datetime) -> str:
-    counter = next(iter(span.after.values if span.after is not None else ()))
-    selector, subject = by_counter[counter], span.subject
+def _kind(span: Span) -> tuple[str, bool]:
+    """What a stray counts, and whether it names anybody."""
+    return next(iter(span.after.values if span.after is not None else ())), bool(str(span.subject))
+
+
+async def _labels(span: Span, by_counter: Mapping[str, str], arms: Arms, ask: Asking, at: datetime) -> str:
+    subject = span.subject
     wanted = (arms.namespace_label, "=", subject.namespace), (arms.subject_label, "=", str(subject))
-    example = await ask(selectors.narrowed(selector, *wanted), at)
-    what = f"{arms.subject_label}={str(subject)!r}" if str(subject) else f"no {arms.subject_label}"
-    why = "which has no requests" if str(subject) else "so they cannot be attributed"
-    return f"{selector} counts under {what}, {why}{labels_of(example)}"
+    return labels_of(await ask(selectors.narrowed(by_counter[_kind(span)[0]], *wanted), at))
+
+
+def _with_detail(span: Span, by_counter: Mapping[str, str], arms: Arms, labels: str) -> Span:
+    (counter, named), name = _kind(span), str(span.subject)
+    what = f"{arms.subject_label}={name!r}" if named else f"no {arms.subject_label}"
+    why = "which has no requests" if named else "so they cannot be attributed"
+    detail = f"{by_counter[counter]} counts under {what}, {why}{labels}"
+    return replace(span, missing=Missing(MissingReason.LABELS_DIFFER, name, detail))
+
+
+async def without_buckets(
+    spans: Sequence[Span], native: str, arms: Arms, ask: Asking, at: datetime
+) -> tuple[Span, ...]:
+    """The spans; those of summaries, which have sums and counts as histograms have, are missing as what they are.
+
+    `native` selects the series that have the histogram's own name: of a summary, one for each quantile. Raises
+    SourceError.
+    """
+    if not any(span.stray for span in spans):
+        return tuple(spans)
+    by = ", ".join(map(label_name, (arms.namespace_label, arms.subject_label)))
+    found = await ask(f"count by ({by}) ({selectors.narrowed(native, ('quantile', '!=', ''))})", at)
+    summaries = {
+        (one.labels.get(arms.namespace_label, ""), one.labels.get(arms.subject_label, ""))
+        for one in found.samples
+    }
+    detail = f"{native} is a summary of quantiles there: a latency rule needs a histogram"
+
+    def named(span: Span) -> Span:
+        if not span.stray or (span.subject.namespace, str(span.subject)) not in summaries:
+            return span
+        return replace(span, missing=Missing(MissingReason.NO_DATA, str(span.subject), detail))
+
+    return tuple(map(named, spans))
 
 
 def labels_of(example: InstantAnswer) -> str:
     """Which labels the series of an answer have, in brackets; empty of an empty one."""
     names = sorted(set().union(*(sample.labels for sample in example.samples)) - {"__name__"})
     return f" (its series have the labels {', '.join(names)})" if names else ""
-
-
-def _with_detail(span: Span, detail: str) -> Span:
-    return replace(span, missing=Missing(MissingReason.LABELS_DIFFER, str(span.subject), detail))
 
 
 async def elsewhere(

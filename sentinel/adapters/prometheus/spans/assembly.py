@@ -71,6 +71,8 @@ Naming = Callable[[str, Sample], Iterable[tuple[str, float]]]
 class Assembly:
     """How answers become readings: `required` is the counter without which a subject has none, `beside` are those
     that may name other subjects by mistake, `stale_after` is the age that a span's end may have.
+
+    `stand_in` counts the same as the required one, and `spare` is left out where it is not a number.
     """
 
     arms: Arms
@@ -78,6 +80,8 @@ class Assembly:
     required: str
     beside: frozenset[str]
     stale_after: timedelta
+    stand_in: str = ""
+    spare: str = ""
 
     def spans(self, since: datetime, before: Answers, until: datetime, after: Answers) -> tuple[Span, ...]:
         """Both times side by side, in the order of the subjects' names. Raises ValueError."""
@@ -127,12 +131,17 @@ class Assembly:
                 subject = subject_of(sample, self.arms)
                 counters = values.setdefault(subject, {})
                 for name, value in self.naming(counter, sample):
+                    if not sample.usable and name == self.spare:
+                        continue
                     if not sample.usable:
                         _note(missing, subject, MissingReason.NOT_A_NUMBER, f"{name} is {sample.value}")
                     elif name in counters:
                         _note(missing, subject, MissingReason.DUPLICATE_SERIES, f"two series count {name}")
                     else:
                         counters[name] = value
+        for counters in values.values():
+            if self.stand_in in counters and not self.beside.issuperset(counters):
+                counters.setdefault(self.required, counters[self.stand_in])
         scraped = {subject_of(s, self.arms): s.value for s in answers.oldest.samples if s.usable}
         readings = {
             subject: Reading(

@@ -6,7 +6,7 @@ from functools import partial
 from sentinel.adapters.prometheus.answers import joined, summed
 from sentinel.adapters.prometheus.refusing import checked, read
 from sentinel.adapters.prometheus.series import strays
-from sentinel.adapters.prometheus.spans.assembly import Answers, Assembly, bounds_in_seconds
+from sentinel.adapters.prometheus.spans.assembly import Answers, Assembly, bounds_in_seconds, subject_of
 from sentinel.adapters.prometheus.spans.buckets import HistogramAsking, HistogramSeries
 from sentinel.adapters.prometheus.spans.histograms import HistogramAnswer, common_edges
 from sentinel.adapters.prometheus.spans.questions import (
@@ -57,10 +57,15 @@ class MeasuredSpans:
         weight = first.sparse.weight + last.sparse.weight
         edges = await computed(weight, common_edges, (first, last), query.unit)
         naming, stale_after = bounds_in_seconds(query.unit, edges), questions.stale_after(selector)
-        assembly = Assembly(arms, naming, "+Inf", frozenset({"sum", "count"}), stale_after)
+        # One NaN or infinity that was observed makes the sum one forever; the buckets stay right.
+        assembly = Assembly(
+            arms, naming, "+Inf", frozenset({"sum", "count"}), stale_after, stand_in="count", spare="sum"
+        )
         spans = await assembled(assembly, since, before, until, after)
-        series = asking.series
-        spans = await questions.counted_once(spans, series.count, after.counters["count"], arms, until)
+        series, counts = asking.series, after.counters["count"]
+        every, totals = (series.count, counts) if counts.samples else (series.native, last.sparse)
+        spans = await questions.counted_once(spans, every, totals, arms, until)
+        spans = await strays.without_buckets(spans, series.native, arms, ask, until)
         return await strays.told(spans, {"sum": series.sum, "count": series.count}, arms, ask, until)
 
     async def asking(self, query: HistogramQuery) -> HistogramAsking:
@@ -94,4 +99,8 @@ class MeasuredSpans:
         scraped, jobs = rest[: len(stamps)], rest[len(stamps) :]
         if series.count in aged:
             jobs = [counted, *jobs]
+        stamped = {subject_of(sample, arms) for one in scraped for sample in one.samples}
+        if not stamped.issuperset(answer.forms):
+            # Somebody leaves out the count, which the buckets tell anyway.
+            scraped = [await ask(oldest(series.bucket, arms, asking.backend), at), *scraped]
         return Answers(counters, joined(scraped), joined(jobs), answer.forms)

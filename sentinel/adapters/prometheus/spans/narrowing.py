@@ -101,15 +101,19 @@ class Narrowing:
         """Whether something counts under labels that the requests do not have."""
         fresh, by = (await self.client.backend()).fresh, by_subject(query.arms)
         beside: tuple[str, ...]
+        whole: tuple[str, ...]
         if isinstance(query, HistogramQuery):
             series = HistogramSeries.of(query.histogram)
-            whole, beside = series.bucket, (series.sum, series.count)
+            # Sums and counts of summaries are nobody's who has a histogram.
+            summaries = selectors.narrowed(series.native, ("quantile", "!=", ""))
+            whole, beside = (series.bucket, summaries), (series.sum, series.count)
         elif selectors.restricts(query.errors, query.total):
             return False
         else:
-            whole, beside = query.total, (query.errors,)
+            whole, beside = (query.total,), (query.errors,)
         counted = " or ".join(f"sum by ({by}) ({fresh(each, at)})" for each in beside)
-        apart = f"count(({counted}) unless sum by ({by}) ({fresh(whole, at)}))"
+        known = "".join(f" unless sum by ({by}) ({fresh(each, at)})" for each in whole)
+        apart = f"count(({counted}){known})"
         return bool((await self.client.instant(apart, at)).samples)
 
 
