@@ -30,13 +30,16 @@ check: $(DEV)
 	$(MAKE) --no-print-directory docs
 
 # Six stories on each backend, Debian's and the newest ones that Go can build here, at scrapes of so many seconds, with a table of
-# how long they took; and the newest Alertmanager's posts. SCRAPES=1 leaves out the longer half. LARGE=mimir builds Mimir, which
-# takes minutes; without it, it is skipped.
+# how long they took; and the newest Alertmanager's posts. SCRAPES=1 leaves out the longer half. Each step bakes BAKE seconds and
+# two scrapes at least; the stories that samples decide are told TIMES times. LARGE=mimir builds Mimir, which takes minutes; without
+# it, it is skipped.
 SCRAPES ?= 1 15
+BAKE ?= 12
+TIMES ?= 3
 test-backends: $(DEV)
 	.ci/backends build/backends $(LARGE)
 	PATH="$(CURDIR)/build/backends:$$PATH" SENTINEL_TEST_BACKENDS="prometheus prometheus-3 victoria-metrics victoria-metrics-newest vmauth thanos mimir" \
-		SENTINEL_TEST_SCRAPES="$(SCRAPES)" SENTINEL_TEST_ALERTMANAGER=alertmanager-newest \
+		SENTINEL_TEST_SCRAPES="$(SCRAPES)" SENTINEL_TEST_BAKE=$(BAKE) SENTINEL_TEST_TIMES=$(TIMES) SENTINEL_TEST_ALERTMANAGER=alertmanager-newest \
 		$(BIN)/python -m pytest --numprocesses 0 -rs -s tests/adapters/alertmanager/test_real.py tests/e2e/test_backends.py
 
 # The workflows by actionlint, which Go builds; where there is no Go, it says so.

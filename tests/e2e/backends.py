@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -32,96 +32,119 @@ PROGRAMS = (
 
 Prometheus has the stories of test_stories.
 """
-IDLE = 20.0
-"""For so many seconds nobody asks a release for anything: longer than its first step takes."""
-PROVEN = {"good": "catalog", "errors": "checkout", "slow": "search"}
-"""The stories that samples decide, and whose."""
-
-
 Times = dict[tuple[str, float], Mapping[str, Took]]
 """How long each story took, by the backend and the seconds between two scrapes."""
-SERVICES = {"catalog": 4, "checkout": 4, "search": 4, "cart": 4, "idle": 4}
-"""One release each; that of `press` is in a shop of its own, whose backend goes away."""
+Ended = Mapping[str, Sequence[Record | BaseException]]
+"""How each telling of each story ended: the record of its release, or how it failed."""
 
 
-async def good(here: Shop) -> Record:
+async def good(here: Shop, service: str) -> Record:
     """A release as good as the one before is promoted."""
-    here.release("catalog")
-    return await here.phase(Phase.PROMOTED, "catalog")
+    here.release(service)
+    return await here.phase(Phase.PROMOTED, service)
 
 
-async def errors(here: Shop) -> Record:
+async def errors(here: Shop, service: str) -> Record:
     """A release that fails 12 % of its requests is undone."""
-    here.release("checkout", Quality(errors=0.12))
-    return await here.phase(Phase.UNDONE, "checkout")
+    here.release(service, Quality(errors=0.12))
+    return await here.phase(Phase.UNDONE, service)
 
 
-async def slow(here: Shop) -> Record:
+async def slow(here: Shop, service: str) -> Record:
     """A release that takes 2 s to answer is undone."""
-    here.release("search", Quality(latency=2.0, spread=0.3))
-    return await here.phase(Phase.UNDONE, "search")
+    here.release(service, Quality(latency=2.0, spread=0.3))
+    return await here.phase(Phase.UNDONE, service)
 
 
-async def crashing(here: Shop) -> Record:
+async def crashing(here: Shop, service: str) -> Record:
     """A release whose pods crash as they start is undone."""
-    here.world.cluster.behave("cart:2", crash_loop())
-    here.release("cart")
-    return await here.phase(Phase.UNDONE, "cart")
+    here.world.cluster.behave(f"{service}:2", crash_loop())
+    here.release(service)
+    return await here.phase(Phase.UNDONE, service)
 
 
-async def idle(here: Shop) -> Record:
+async def idle(here: Shop, service: str) -> Record:
     """A release without any traffic is not promoted."""
-    here.world.cluster.offer("idle", 0.0, namespace="shop")
-    here.release("idle")
-    await here.phase(Phase.BAKING, "idle")
-    await asyncio.sleep(IDLE)
-    record = here.world.record("idle", image="idle:2")
+    here.world.cluster.offer(service, 0.0, namespace="shop")
+    here.release(service)
+    await here.phase(Phase.BAKING, service)
+    await asyncio.sleep(here.first_step)
+    record = here.world.record(service, image=f"{service}:2")
     assert record is not None
     return record
 
 
-async def outage(here: Shop) -> Record:
+async def outage(here: Shop, service: str) -> Record:
     """While the backend is away nothing is decided; after it is back the release is promoted."""
-    here.release("press")
-    await here.phase(Phase.BAKING, "press")
+    here.release(service)
+    await here.phase(Phase.BAKING, service)
     await here.prometheus.down()
-    await here.phase(Phase.HELD, "press")
+    await here.phase(Phase.HELD, service)
     await here.prometheus.up()
-    return await here.phase(Phase.PROMOTED, "press")
+    return await here.phase(Phase.PROMOTED, service)
 
 
-STORIES = {"good": good, "errors": errors, "slow": slow, "crashing": crashing, "idle": idle}
+STORIES = {
+    "good": good,
+    "errors": errors,
+    "slow": slow,
+    "crashing": crashing,
+    "idle": idle,
+    "outage": outage,
+}
+PROVEN = ("good", "errors", "slow")
+"""The stories that samples decide. They are told several times: how long each takes, depends on the next scrape."""
+BATCH = 4.0
+"""No backend's samples come in batches of more seconds, but for a remote write's (5 s)."""
 
 
-async def told(
-    folder: Path, scraping: Scraping
-) -> tuple[Mapping[str, Record | BaseException], Mapping[str, Took]]:
-    """The record of each story on one backend, or how it failed, all told at once; how long each took."""
-    took: dict[str, Took] = {}
+async def told(folder: Path, scraping: Scraping, times: int = 1) -> tuple[Ended, Mapping[str, Took]]:
+    """How the stories ended on one backend, all told at once, and how long each took.
 
-    async def timed(name: str, here: Shop, arrivals: Arrivals) -> Record:
-        began = time.time()
-        record = await (outage if name == "outage" else STORIES[name])(here)
-        seconds, service = time.time() - began, PROVEN.get(name)
-        took[name] = arrivals.took(service, record, began, seconds) if service else Took(seconds)
+    Those that samples decide are told so many times, evenly spread over the time between two scrapes or batches; the
+    median is how long they took. Each release is of a service by itself, that of the outage of a shop by itself.
+    """
+    took: dict[str, list[Took]] = {}
+    tellings = [(name, nth) for name in STORIES for nth in range(times if name in PROVEN else 1)]
+
+    async def one(name: str, nth: int, here: Shop, arrivals: Arrivals) -> Record:
+        await asyncio.sleep(nth * max(scraping.interval, BATCH) / times)
+        service, began = _service(name, nth), time.time()
+        record = await STORIES[name](here, service)
+        seconds = time.time() - began
+        told = arrivals.took(service, record, began, seconds) if name in PROVEN else Took(seconds)
+        took.setdefault(name, []).append(told)
         return record
 
     for name in ("shop", "away"):
         (folder / name).mkdir(parents=True)
+    services = {name == "outage": {} for name in STORIES}
+    for name, nth in tellings:
+        services[name == "outage"][_service(name, nth)] = 4
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(deciding, "CALM_FOR", timedelta(seconds=3))
         patch.setattr(deciding, "MISSING_FOR", timedelta(seconds=5))
         async with (
-            shop(folder / "shop", SERVICES, scraping) as here,
-            shop(folder / "away", {"press": 4}, scraping) as away,
+            shop(folder / "shop", services[False], scraping) as here,
+            shop(folder / "away", services[True], scraping) as away,
             watched(here.prometheus) as arrivals,
         ):
-            names = [*STORIES, "outage"]
-            ended = await asyncio.gather(
-                *(timed(name, away if name == "outage" else here, arrivals) for name in names),
+            ends = await asyncio.gather(
+                *(one(name, nth, away if name == "outage" else here, arrivals) for name, nth in tellings),
                 return_exceptions=True,
             )
-    return dict(zip(names, ended, strict=True)), took
+    ended: dict[str, list[Record | BaseException]] = {name: [] for name in STORIES}
+    for (name, _), end in zip(tellings, ends, strict=True):
+        ended[name].append(end)
+    return ended, {name: _middle(each) for name, each in took.items()}
+
+
+def _service(story: str, nth: int) -> str:
+    return f"{story}-{nth + 1}"
+
+
+def _middle(took: Sequence[Took]) -> Took:
+    return sorted(took, key=lambda each: each.seconds)[len(took) // 2]
 
 
 def table(rows: Times) -> str:
@@ -130,7 +153,7 @@ def table(rows: Times) -> str:
     In brackets: how many times as long as on Prometheus at the same scrapes, where that was asked; and the least that
     this can be: when the samples could be queried that decided it there.
     """
-    names = [*STORIES, "outage"]
+    names = list(STORIES)
     lines = [["backend", "scrapes", *names], ["---"] * (len(names) + 2)]
     for (backend, every), took in rows.items():
         usual = rows.get(("prometheus", every), {})

@@ -36,7 +36,7 @@ LONG = 200.0
 STORIES_LIMIT = 4 * LONG
 """Seconds that the stories of one shop, which are told together, may take with its start: of pytest-timeout."""
 
-POLICY = """
+_POLICY = """
 apiVersion: rollback-sentinel.dev/v1
 kind: RolloutPolicy
 metadata: {name: shop}
@@ -45,9 +45,9 @@ spec:
   strategy:
     canary:
       steps:
-        - {weight: 10%, bake: 4s}
-        - {weight: 50%, bake: 4s}
-    bake: 4s
+        - {weight: 10%, bake: BAKE}
+        - {weight: 50%, bake: BAKE}
+    bake: BAKE
     guard: 10m
     deadline: 5m
     warmup: 1s
@@ -71,6 +71,12 @@ spec:
     - {match: ['severity="page"'], action: undo}
   undo: {restoreWithin: 60s}
 """
+
+
+def policy(bake: float = 4.0) -> str:
+    """The rule file of a shop whose steps bake so many seconds."""
+    return _POLICY.replace("BAKE", f"{bake:g}s")
+
 
 SLOW_PODS = 'pod=~"offers-.+|news-.+"'
 ALERT_RULES: tuple[Mapping[str, Any], ...] = (
@@ -98,12 +104,13 @@ ALERT_RULES: tuple[Mapping[str, Any], ...] = (
 @dataclass(frozen=True, slots=True)
 class Scraping:
     """What scrapes a shop how: `backend` is a program that answers PromQL, `discovered` whether it finds each pod by
-    service discovery (Prometheus only) instead of all of them on one page.
+    service discovery (Prometheus only) instead of all of them on one page. A step bakes for `bake` seconds.
     """
 
     backend: str = "prometheus"
     interval: float = 1.0
     discovered: bool = False
+    bake: float = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +211,8 @@ class Shop:
     alertmanager: str
     within: float = LONG
     """Seconds within which anything here must have happened."""
+    first_step: float = 20.0
+    """Seconds that are more than the first step of a release takes."""
 
     def release(self, service: str, quality: Quality = WELL) -> None:
         """Roll out the new image of a service, which answers so."""
@@ -265,7 +274,7 @@ async def shop(
     """Services with so many pods each, at rest: under traffic, scraped, guarded."""
     port = free_port()
     async with AsyncExitStack() as stack:
-        here = await stack.enter_async_context(world(folder, POLICY, now=SystemClock().now))
+        here = await stack.enter_async_context(world(folder, policy(scraping.bake), now=SystemClock().now))
         credentials = {"authorization": {"type": "Bearer", "credentials": TOKEN}}
         alertmanager = await stack.enter_async_context(
             real_alertmanager(f"http://127.0.0.1:{port}/webhooks/alertmanager", http_config=credentials)
@@ -289,7 +298,8 @@ async def shop(
         # The series of a story are too young to tell.
         here.environ["SENTINEL_PROMETHEUS__SCRAPE_INTERVAL"] = f"{scraping.interval:g}"
         await _at_rest(here, prometheus, services)
-        yield Shop(here, prometheus, alertmanager, LONG + 10 * scraping.interval)
+        within = LONG + 10 * scraping.interval + 5 * scraping.bake
+        yield Shop(here, prometheus, alertmanager, within, first_step=12 + 2 * scraping.bake)
 
 
 async def _at_rest(here: World, prometheus: Metrics, services: Mapping[str, int]) -> None:
