@@ -27,7 +27,6 @@ from sentinel.domain.evidence import (
 from sentinel.domain.policy.rules import CountQuery, ErrorRateRule, HistogramQuery
 from sentinel.domain.record.state import Phase
 from sentinel.engine.evidence.measured import Measured
-from sentinel.engine.rules.standing import STALE_AFTER
 from sentinel.runtime.evidence.breaker import Breaker
 from sentinel.runtime.evidence.collector import EvidenceCollector
 from tests.engine.builders import PLAIN, in_state
@@ -186,25 +185,6 @@ def test_a_source_is_as_far_behind_the_clock_as_it_told() -> None:
         return found
 
     assert run(play()) == [3.0, 0.0, 0.0, pytest.approx(1.5)]
-
-
-def test_evidence_that_is_as_new_as_can_be_is_not_too_old_to_pass() -> None:
-    """Ticks of rare scrapes are further apart than a rule's interval; nothing newer than theirs is known meanwhile."""
-
-    async def play() -> list[float]:
-        source, found = Batching(ahead=15.0), []
-        collector = collecting(source)
-        record = in_state(Phase.BAKING)
-        record = record.with_state(replace(record.state, measured_until={RULE.name: at(4)}))
-        await asyncio.sleep(4.2)
-        collector.request(record, POLICY, WORLD)
-        for seconds in (0.1, 7.7):
-            await asyncio.sleep(seconds)
-            found.append(collector.settles(record, POLICY)[RULE.name].total_seconds())
-        await collector.close()
-        return found
-
-    assert run(play()) == [0.0, pytest.approx(12.0 - 4.0 - STALE_AFTER)]
 
 
 def test_an_outage_in_the_middle_loses_nothing_and_counts_nothing_twice() -> None:

@@ -7,13 +7,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
+
 from clustersim.cluster import ClusterOptions
 from clustersim.metrics.requests import Quality
 from sentinel.domain.record.entries import Action
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
 from sentinel.engine.rollout.decision import CALM_FOR
-from tests.e2e.shops import POLICY, QUICK, REQUESTS_PER_SECOND, WELL
+from tests.e2e.shops import QUICK, REQUESTS_PER_SECOND, WELL, policy
 from tests.support.world import NAMESPACE, ROLLING, World, actions, world
 
 BATCH = 4.0
@@ -22,11 +24,12 @@ MOMENT = 1.0
 
 
 @asynccontextmanager
-async def shop(folder: Path, batch: float) -> AsyncIterator[World]:
-    """A service of four pods at rest, scraped each second."""
+async def shop(folder: Path, batch: float, scrapes: float = 1.0, bake: float = 4.0) -> AsyncIterator[World]:
+    """A service of four pods at rest, scraped each second, or every so many."""
     await asyncio.to_thread(folder.mkdir)
-    async with world(folder, POLICY, options=ClusterOptions(scrape_interval=1.0, batch=batch)) as here:
-        here.environ["SENTINEL_PROMETHEUS__SCRAPE_INTERVAL"] = "1"
+    options = ClusterOptions(scrape_interval=scrapes, batch=batch)
+    async with world(folder, policy(bake), options=options) as here:
+        here.environ["SENTINEL_PROMETHEUS__SCRAPE_INTERVAL"] = f"{scrapes:g}"
         here.cluster.behaviours.default = QUICK
         here.cluster.serve("web:1", WELL)
         here.cluster.deploy("web", "web:1", 4, namespace=NAMESPACE, **ROLLING)
@@ -34,13 +37,15 @@ async def shop(folder: Path, batch: float) -> AsyncIterator[World]:
         await here.settle()
         await here.start()
         await here.phase(Phase.UNJUDGED)
-        await asyncio.sleep(20)
+        await asyncio.sleep(20 * scrapes)
         yield here
 
 
-async def released(folder: Path, batch: float, quality: Quality, end: Phase) -> Record:
+async def released(
+    folder: Path, batch: float, quality: Quality, end: Phase, scrapes: float = 1.0, bake: float = 4.0
+) -> Record:
     """A release's record at its end."""
-    async with shop(folder, batch) as here:
+    async with shop(folder, batch, scrapes, bake) as here:
         here.cluster.serve("web:2", quality)
         here.cluster.set_image("web", "web:2", namespace=NAMESPACE)
         return await here.phase(end, image="web:2")
@@ -68,6 +73,15 @@ async def test_each_step_of_a_good_release_waits_for_one_batch_at_most(tmp_path:
     assert actions(late) == actions(prompt) == ["advance", "advance", "promote"]
     steps = len(actions(late))
     assert seconds(late, Action.PROMOTE)[0] <= seconds(prompt, Action.PROMOTE)[0] + steps * (BATCH + MOMENT)
+
+
+@pytest.mark.parametrize(("batch", "bake"), [(0.0, 35.0), (BATCH, 30.0)])
+async def test_rare_scrapes_hold_up_no_step(tmp_path: Path, batch: float, bake: float) -> None:
+    """A step whose rules have a shorter interval ends with its bake, or with the batch that was on its way then."""
+    record = await released(tmp_path / "shop", batch, WELL, Phase.PROMOTED, scrapes=15.0, bake=bake)
+    steps = actions(record)
+    assert steps == ["advance", "advance", "promote"]
+    assert seconds(record, Action.PROMOTE)[0] <= len(steps) * (bake + batch + MOMENT)
 
 
 async def test_the_first_batch_after_samples_stayed_away_is_evidence(tmp_path: Path) -> None:

@@ -134,6 +134,15 @@ def settles_of(policy: Policy, timings: Mapping[str, SourceTiming]) -> dict[str,
     return {rule.name: timings.get(rule.query.source, AT_ONCE).settle for rule in metric}
 
 
+def ticks_of(policy: Policy, timings: Mapping[str, SourceTiming]) -> dict[str, timedelta]:
+    """How long one tick of each metric rule is: no shorter than between two samples of its source."""
+    return {
+        rule.name: timings.get(rule.query.source, AT_ONCE).tick(rule)
+        for rule in policy.rules
+        if isinstance(rule, ErrorRateRule | LatencyRule)
+    }
+
+
 def unmeasured(
     policy: Policy,
     record: Record,

@@ -105,14 +105,15 @@ class ReadConfig:
 @dataclass(frozen=True, slots=True)
 class Collected:
     """What came in since the last time: `measured` in the order of its times, `unmeasured` rules and why, what the
-    hour before has taught by rule, how the stable's pods started last, how long each rule's counts take to settle,
-    and where the present step's gates stand (None: as the record says)."""
+    hour before has taught by rule, how the stable's pods started last, how long each rule's counts take to settle
+    and its ticks are, and where the present step's gates stand (None: as the record says)."""
 
     measured: Sequence[Measured] = ()
     unmeasured: Mapping[str, Missing] = field(default_factory=dict)
     learnt: Mapping[str, Calibration] = field(default_factory=dict)
     started: Mapping[str, StartProfile] = field(default_factory=dict)
     settles: Mapping[str, timedelta] = field(default_factory=dict)
+    ticks: Mapping[str, timedelta] = field(default_factory=dict)
     gates: tuple[GateResult, ...] | None = None
 
 

@@ -6,7 +6,7 @@ from functools import partial
 
 from sentinel.domain.alert import AlertStatus
 from sentinel.domain.policy.policy import Policy
-from sentinel.domain.policy.rules import CrashLoopRule, HealthRule
+from sentinel.domain.policy.rules import CrashLoopRule, ErrorRateRule, HealthRule, LatencyRule
 from sentinel.domain.policy.selection import AlertRule
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
@@ -48,7 +48,7 @@ def judged(
     record, workload, policy = situation.record, situation.workload, situation.policy
     baseline = stable_of(workload, record)
     rollout = JudgedRollout(
-        policy,
+        _asked(policy, collected.ticks),
         workload,
         baseline,
         record.state,
@@ -76,7 +76,20 @@ def judged(
         record=record.with_state(state),
         verdicts=assessment.verdicts,
         settle=max(collected.settles.values(), default=timedelta(0)),
+        tick=max(collected.ticks.values(), default=timedelta(0)),
     )
+
+
+def _asked(policy: Policy, ticks: Mapping[str, timedelta]) -> Policy:
+    """The policy as its rules are asked: where samples are rarer than a rule's interval, that is how often."""
+    rules = tuple(
+        replace(rule, interval=ticks[rule.name])
+        if isinstance(rule, ErrorRateRule | LatencyRule)
+        and ticks.get(rule.name, rule.interval) != rule.interval
+        else rule
+        for rule in policy.rules
+    )
+    return replace(policy, rules=rules) if rules != policy.rules else policy
 
 
 def _segment(situation: Situation, baseline: Revision | None) -> Segment:

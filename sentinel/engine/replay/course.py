@@ -149,6 +149,7 @@ class _Course:
                     evidence.learnt,
                     evidence.started,
                     evidence.settles,
+                    evidence.ticks,
                 )
             case Measure():
                 return (yield from self._measure(effect, now))

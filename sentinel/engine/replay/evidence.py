@@ -25,6 +25,7 @@ from sentinel.engine.evidence.schedule import (
     settles_of,
     stable_of,
     tick_of,
+    ticks_of,
     unmeasured,
     was_over,
     window,
@@ -74,6 +75,11 @@ class Evidence:
     def settles(self) -> Mapping[str, timedelta]:
         """How long the counts of each metric rule take to settle."""
         return settles_of(self._policy, self._timings)
+
+    @property
+    def ticks(self) -> Mapping[str, timedelta]:
+        """How long one tick of each metric rule is."""
+        return ticks_of(self._policy, self._timings)
 
     def measure(
         self, record: Record, workload: Workload, suspected: Collection[str], now: datetime

@@ -198,7 +198,7 @@ def _calm_for(situation: Situation, held: Hold) -> timedelta:
     if hold_kind(held.reason).end is not HoldEnd.MEASURED:
         return CALM_FOR
     intervals = (rule.interval for rule in situation.policy.rules if isinstance(rule, MetricRule))
-    return max([CALM_FOR, *(2 * interval for interval in intervals)])
+    return max([CALM_FOR, 2 * situation.tick, *(2 * interval for interval in intervals)])
 
 
 def _note_missing(state: RolloutState, situation: Situation) -> RolloutState:

@@ -32,7 +32,8 @@ class Situation:
 
     `mode` is the stricter of the policy's and the settings'. `records` are the workload's, `cluster_records` all.
     `keeper_hold_for` is after what time people are called because of a hold on who deploys the workload. `settle` is
-    how long the numbers of the slowest source take to settle.
+    how long the numbers of the slowest source take to settle, `tick` how long the longest tick of a rule is that
+    counts.
     """
 
     policy: Policy
@@ -47,6 +48,7 @@ class Situation:
     cluster_budget: UndoBudget | None = None
     keeper_hold_for: timedelta = KEEPER_HOLD_FOR
     settle: timedelta = timedelta(0)
+    tick: timedelta = timedelta(0)
 
     @property
     def stepped(self) -> bool:

@@ -4,15 +4,14 @@ import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
 
-from sentinel.domain.evidence import Extent, Missing
+from sentinel.domain.evidence import Missing
 from sentinel.domain.policy.policy import Policy
 from sentinel.domain.policy.rules import ErrorRateRule, LatencyRule
 from sentinel.domain.record.record import Record
 from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.engine.evidence.measured import Measured
-from sentinel.engine.evidence.schedule import AT_ONCE, has_stable_pods, settles_of, unmeasured
+from sentinel.engine.evidence.schedule import AT_ONCE, has_stable_pods, settles_of, ticks_of, unmeasured
 from sentinel.engine.rules.environment import Surroundings
-from sentinel.engine.rules.standing import STALE_AFTER
 from sentinel.engine.statistics.calibration import Calibration
 from sentinel.engine.statistics.starts import StartProfile
 from sentinel.ports import Clock, MetricSource, Telemetry
@@ -125,7 +124,7 @@ class EvidenceCollector:
         ledger = self._ledgers.get(record.name)
         extents = ledger.extents if ledger is not None else {}
         told = {
-            rule.name: self._behind(rule, record, extents[rule.name])
+            rule.name: extents[rule.name].behind(self._clock.now())
             for rule in policy.rules
             if isinstance(rule, ErrorRateRule | LatencyRule)
             and rule.name in extents
@@ -133,14 +132,9 @@ class EvidenceCollector:
         }
         return {**settles_of(policy, timings), **told}
 
-    def _behind(self, rule: ErrorRateRule | LatencyRule, record: Record, extent: Extent) -> timedelta:
-        """How far the numbers are behind the clock, so that none which are as new as can be count as too old to pass.
-
-        Where scrapes are rarer than the rule's interval, its ticks are; `unmeasured` says when evidence is missing.
-        """
-        now = self._clock.now()
-        measured = record.state.measured_until.get(rule.name, now)
-        return max(extent.behind(now), now - measured - STALE_AFTER * rule.interval)
+    def ticks(self, policy: Policy) -> dict[str, timedelta]:
+        """How long one tick of each metric rule is now, as its source has samples."""
+        return ticks_of(policy, timings_of(self._sources))
 
     async def surroundings(
         self,

@@ -241,7 +241,8 @@ class Driver:
             unmeasured=collector.unmeasured(measured_by(record, measured), effect.policy, effect.workload),
             learnt=collector.learnt(record),
             started=collector.started(record),
-            settles=collector.settles(effect.record, effect.policy),
+            settles=collector.settles(record, effect.policy),
+            ticks=collector.ticks(effect.policy),
             gates=self._services.gates.taken(record).state.gating.results,
         )
 
