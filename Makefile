@@ -31,8 +31,8 @@ check: $(DEV)
 
 # Six stories on each backend, Debian's and the newest ones that Go can build here, at scrapes of so many seconds, with a table of
 # how long they took; and the newest Alertmanager's posts. SCRAPES=1 leaves out the longer half. Each step bakes BAKE seconds and
-# two scrapes at least; the stories that samples decide are told TIMES times. LARGE=mimir builds Mimir, which takes minutes; without
-# it, it is skipped.
+# two scrapes at least. The stories that samples decide run TIMES times on each. LARGE=mimir builds Mimir, which takes minutes;
+# without it, it is skipped.
 SCRAPES ?= 1 15
 BAKE ?= 12
 TIMES ?= 3
