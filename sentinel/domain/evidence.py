@@ -88,7 +88,7 @@ class Span:
 
     Either two cumulative readings (`before` may be absent: the series was not there yet), or, from sources that
     count by interval, only `after` with `cumulative=False`: then its values are the increments themselves. A counter
-    that has no series is not among the values.
+    that has no series is not among the values. `every`: the seconds between two of its samples; 0 where unknown.
     """
 
     subject: Subject
@@ -96,6 +96,7 @@ class Span:
     after: Reading | None
     missing: Missing | None = None
     cumulative: bool = True
+    every: float = field(default=0.0, compare=False)
 
     @property
     def stray(self) -> bool:

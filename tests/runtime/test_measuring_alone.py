@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from clustersim.virtual_time import run
 from sentinel.domain.errors import SourceError
-from sentinel.domain.evidence import MissingReason, Past, PastCounters, Reading, Span, Subject
+from sentinel.domain.evidence import Missing, MissingReason, Past, PastCounters, Reading, Span, Subject
 from sentinel.domain.policy.rules import CountQuery, ErrorRateRule, HistogramQuery, LatencyRule
 from sentinel.domain.record.state import Phase
 from sentinel.runtime.evidence.collector import EvidenceCollector
@@ -43,6 +43,8 @@ class Slow:
     settle: float = 0.0
     extents: None = None
     min_interval: float = 0.0
+    every: float = 0.0
+    """The seconds between two samples of the pods, where they are known."""
 
     async def counts(self, query: CountQuery, since: datetime, until: datetime) -> tuple[Span, ...]:
         """No pod has any, or each has a hundred requests a tick."""
@@ -52,7 +54,8 @@ class Slow:
             raise SourceError("no route", reason=MissingReason.SOURCE_UNREACHABLE)
         if (self.errors is None and self.silent is None) or (self.silent and _within(now, self.silent)):
             return ()
-        return tuple([_span(pod, since, until, self.errors or 0 if pod == "new-1" else 0) for pod in PODS])
+        spans = [_span(pod, since, until, self.errors or 0 if pod == "new-1" else 0) for pod in PODS]
+        return tuple([replace(span, every=self.every) for span in spans])
 
     async def histogram(self, query: HistogramQuery, since: datetime, until: datetime) -> tuple[Span, ...]:
         """No pod has any."""
@@ -81,18 +84,25 @@ class Clock(LoopClock):
         return at(self.monotonic())
 
 
-async def watched(source: Slow, *, taken: bool, seconds: float) -> list[float]:
-    """Have a rollout measured for so long; when it was woken. Unless `taken`, nobody reconciles it after that."""
+async def watched(
+    source: Slow, *, taken: bool, seconds: float, lacks: list[Missing] | None = None
+) -> list[float]:
+    """Have a rollout measured for so long; when it was woken. Unless `taken`, nobody reconciles it after that.
+
+    `lacks` gets the evidence that is missing in the end.
+    """
     woken: list[float] = []
     record = in_state(Phase.BAKING)
+    newest = [record]
 
     def wake(_key: object) -> None:
         woken.append(asyncio.get_running_loop().time())
         if taken:
-            state = record.state
+            state = newest[-1].state
             for one in collector.take(record):
                 state = replace(state, measured_until={**state.measured_until, one.rule: one.until})
-            collector.request(record.with_state(state), POLICY, WORLD)
+                newest.append(newest[-1].with_state(state))
+            collector.request(newest[-1], POLICY, WORLD)
 
     clock, telemetry = Clock(), Counts()
     collector = EvidenceCollector({"prometheus": source}, lambda _: WORLD, wake, clock, telemetry)  # type: ignore[dict-item]
@@ -101,6 +111,8 @@ async def watched(source: Slow, *, taken: bool, seconds: float) -> list[float]:
     await asyncio.sleep(1)
     woken.clear()  # what was learnt of the past has woken it
     await asyncio.sleep(seconds - 1)
+    if lacks is not None:
+        lacks += collector.unmeasured(newest[-1], POLICY, WORLD).values()
     await collector.close()
     return woken
 
@@ -111,6 +123,22 @@ def test_a_tick_of_several_rules_wakes_a_rollout_once() -> None:
 
     assert [round(second) for second in run(watched(source, taken=True, seconds=45))] == [15, 30, 45]
     assert [round(second) for second in source.asked] == [15, 30, 45]
+
+
+def test_a_tick_of_pods_that_are_scraped_rarely_is_as_long_as_their_scrapes() -> None:
+    """However often others are: in a shorter one the candidate's pod has a sample, and the baseline's none."""
+    source = Slow(errors=0, every=60.0)
+
+    assert [round(second) for second in run(watched(source, taken=True, seconds=200))] == [15, 60, 120, 180]
+    assert [round(second) for second in source.asked] == [15, 60, 120, 180]
+
+
+def test_evidence_of_pods_that_are_scraped_rarely_is_not_old_between_their_scrapes() -> None:
+    """It is missing when it is older than its own ticks allow."""
+    source, lacks = Slow(errors=0, every=60.0), list[Missing]()
+
+    run(watched(source, taken=True, seconds=118, lacks=lacks))
+    assert MissingReason.STALE not in {missing.reason for missing in lacks}
 
 
 def test_a_rollout_without_requests_is_judged_by_four_ticks_at_once() -> None:

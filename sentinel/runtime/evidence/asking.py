@@ -21,9 +21,9 @@ class RuleQuestions:
     def __init__(self, sources: Mapping[str, MetricSource]) -> None:
         self._sources = sources
 
-    def timing(self, rule: MetricRule) -> SourceTiming:
-        """How the rule's source wants to be asked."""
-        return timing_of(self._sources.get(rule.query.source))
+    def timing(self, rule: MetricRule, every: float = 0.0) -> SourceTiming:
+        """How the rule's source wants to be asked about what has samples every so many seconds."""
+        return timing_of(self._sources.get(rule.query.source), every)
 
     async def value(
         self, rule: QueryRule, workload: Workload, stable: Revision | None, at: datetime

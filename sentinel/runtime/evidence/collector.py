@@ -114,8 +114,12 @@ class EvidenceCollector:
         ledger = self._ledgers.get(record.name)
         if ledger is None:
             return {}
-        timings = timings_of(self._sources)
-        now = self._clock.now()
+        every: dict[str, float] = {}
+        for rule in policy.rules:
+            if isinstance(rule, ErrorRateRule | LatencyRule):
+                source = rule.query.source
+                every[source] = max(every.get(source, 0.0), ledger.pace(rule.name))
+        timings, now = timings_of(self._sources, every), self._clock.now()
         return unmeasured(policy, record, workload, ledger.failing, ledger.since, timings, now)
 
     def settles(self, record: Record, policy: Policy) -> dict[str, timedelta]:

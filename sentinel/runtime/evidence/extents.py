@@ -62,7 +62,7 @@ class ExtentReader:
         except SourceError as error:
             ledger.failing[rule.name] = missing_for(error, rule, self._telemetry)
             before = ledger.extents.get(rule.name, Extent(ledger.since, now))
-            again = now + self._questions.timing(rule).tick(rule)
+            again = now + self._questions.timing(rule, ledger.pace(rule.name)).tick(rule)
             ledger.extents[rule.name] = Extent(before.until, again)
             return False
         ledger.extents[rule.name] = Extent(extent.until, max(extent.again, now + APART))

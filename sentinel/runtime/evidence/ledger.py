@@ -40,7 +40,8 @@ class Ledger:
     """One rollout's measurements under way and those that came in; `since` is when this process took it up.
 
     `beside` is the workload as it was seen first with stable pods. `asked` is up to when each rule was answered last.
-    `extents` are up to when each rule can be asked, as its source told last.
+    `extents` are up to when each rule can be asked, as its source told last. `paces` are the most seconds between two
+    samples of a pod that each rule measures, as far as they are known.
     `next` is in line to be measured, and `current` is what is measured: nothing, once what came in was taken or the
     rollout is over. `answered` are the rules of which a tick is only to be made, `ticks` the newest whole ones by rule.
     `news`: some of what came in since the last reconcile may change a verdict.
@@ -53,6 +54,7 @@ class Ledger:
     asked: dict[str, LastAsked] = field(default_factory=dict)
     failing: dict[str, Missing] = field(default_factory=dict)
     extents: dict[str, Extent] = field(default_factory=dict)
+    paces: dict[str, float] = field(default_factory=dict)
     beside: Workload | None = None
     answered: set[str] = field(default_factory=set)
     ticks: dict[str, Tick] = field(default_factory=dict)
@@ -60,6 +62,13 @@ class Ledger:
     next: MeasuredRollout | None = None
     current: MeasuredRollout | None = None
     _alarms: dict[str, asyncio.TimerHandle] = field(default_factory=dict)
+
+    def pace(self, rule: str) -> float:
+        """The seconds between two samples of what a rule measures; 0 as long as that is unknown.
+
+        In a shorter tick some pods would have no sample, and the candidate's only one nothing to be compared with.
+        """
+        return self.paces.get(rule, 0.0)
 
     def take(self) -> list[Measured]:
         """What came in since the last call. Nothing is asked until the reconcile that takes it says what is next.

@@ -1,7 +1,7 @@
 """Measures one rule of one rollout: puts the question, makes a tick of the answer, and wakes the rollout."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from sentinel.domain.errors import SourceError
@@ -78,7 +78,7 @@ class Measurer:
         look: bool,
     ) -> None:
         began, until, proves = self._clock.monotonic(), span[1], False
-        timing = self._questions.timing(rule)
+        timing = self._questions.timing(rule, ledger.pace(rule.name))
         parts: tuple[tuple[datetime, datetime], ...] = (span,)
         try:
             if timing.told and not look and not isinstance(rule, QueryRule):
@@ -116,7 +116,7 @@ class Measurer:
             ledger.quiet(PATIENT)
             self._wake(key)
             return
-        tick = self._questions.timing(rule).tick(rule).total_seconds()
+        tick = self._questions.timing(rule, ledger.pace(rule.name)).tick(rule).total_seconds()
         what, wait = (WAKE, TOGETHER) if proves else (PATIENT, min(PATIENCE, tick / 5))
         if not ledger.waits(what):
             ledger.call(what, wait, lambda: self._wake_together(what, key, ledger, self._clock.monotonic()))
@@ -183,7 +183,8 @@ class Measurer:
             own = self._index.own(spans, seen)
             warmup = rollout.policy.strategy.warmup
             tick = tick_of(rule, own, seen, stable_of(seen, record), since, until, warmup)
-            scrape = self._questions.timing(rule).min_interval
+            ledger.paces[rule.name] = _pace(own, seen)
+            scrape = self._questions.timing(rule, ledger.pace(rule.name)).min_interval
             scraped = scraped_at(own, seen, rule.query.arms, scrape)
             ledger.asked.pop(rule.name, None)
             ledger.asked.update({rule.name: LastAsked(until, scraped)} if scraped is not None else {})
@@ -196,3 +197,16 @@ class Measurer:
         stable = stable_of(rollout.workload, rollout.record)
         pods = self._in_flight.of(rule, self.seen(rollout))
         return await self._questions.spans(rule, rollout.workload, stable, *span, pods)
+
+
+def _pace(spans: Sequence[Span], workload: Workload) -> float:
+    """The most seconds between two samples of a workload's pods, or of a version; 0 where that is unknown."""
+    names, own = {pod.name for pod in workload.pods}, workload.key.namespace
+    return max(
+        (
+            span.every
+            for span in spans
+            if span.subject.namespace in (own, "") and (span.subject.version or span.subject.pod in names)
+        ),
+        default=0.0,
+    )

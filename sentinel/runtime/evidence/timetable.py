@@ -94,7 +94,7 @@ class Timetable:
         A source that tells up to when it can be asked is asked for that first, when there can be more. What it told
         may reach ahead of the clock: then the ticks up to there are measured at their time.
         """
-        now, timing = self._clock.now(), self._questions.timing(rule)
+        now, timing = self._clock.now(), self._questions.timing(rule, ledger.pace(rule.name))
         if not timing.told or isinstance(rule, QueryRule):
             return self._request_settled(rule, rollout, ledger, workload, timing)
         extent = ledger.extents.get(rule.name)

@@ -3,16 +3,20 @@
 from collections.abc import Mapping
 from datetime import timedelta
 from functools import lru_cache
+from types import MappingProxyType
 
 from sentinel.engine.evidence.schedule import AT_ONCE, SourceTiming
 from sentinel.ports import MetricSource
 
 
-def timing_of(source: MetricSource | None) -> SourceTiming:
-    """The timing of one source; of none, nothing is known."""
+def timing_of(source: MetricSource | None, every: float = 0.0) -> SourceTiming:
+    """The timing of one source; of none, nothing is known.
+
+    `every`: the seconds between two samples of what is measured, where that is rarer than the source's most frequent.
+    """
     if source is None:
         return AT_ONCE
-    return _timing(source.min_interval, source.settle, source.extents is not None)
+    return _timing(max(source.min_interval, every), source.settle, source.extents is not None)
 
 
 @lru_cache(maxsize=64)
@@ -20,6 +24,8 @@ def _timing(min_interval: float, settle: float, told: bool) -> SourceTiming:
     return SourceTiming(timedelta(seconds=min_interval), timedelta(seconds=settle), told=told)
 
 
-def timings_of(sources: Mapping[str, MetricSource]) -> dict[str, SourceTiming]:
-    """The timing of each source by its name."""
-    return {name: timing_of(source) for name, source in sources.items()}
+def timings_of(
+    sources: Mapping[str, MetricSource], every: Mapping[str, float] = MappingProxyType({})
+) -> dict[str, SourceTiming]:
+    """The timing of each source by its name, where what is measured there has samples every so many seconds."""
+    return {name: timing_of(source, every.get(name, 0.0)) for name, source in sources.items()}

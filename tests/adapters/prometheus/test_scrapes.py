@@ -16,8 +16,9 @@ from tests.adapters.prometheus.fake import NOW
 class Server:
     """Answers the question for the interval, or fails."""
 
-    def __init__(self, *seconds: float) -> None:
+    def __init__(self, *seconds: float, **jobs: float) -> None:
         self.asked: list[str] = []
+        self.jobs = InstantAnswer(tuple(Sample({"job": job}, value) for job, value in jobs.items()))
         self.answer = InstantAnswer(tuple(Sample({}, value) for value in seconds))
         self.fails = False
 
@@ -25,7 +26,7 @@ class Server:
         self.asked.append(query)
         if self.fails:
             raise SourceError("down", reason=MissingReason.SOURCE_UNREACHABLE)
-        return self.answer
+        return self.jobs if " by (job) " in query else self.answer
 
 
 @pytest.mark.parametrize(
@@ -42,10 +43,20 @@ async def test_each_selector_has_an_interval_of_its_own() -> None:
     scrapes = Scrapes(server)
     assert (scrapes.of("slow"), scrapes.shortest) == (15, 15)
     await scrapes.learn("slow", NOW)
-    assert server.asked == [interval_query("slow")]
+    assert server.asked == [interval_query("slow"), interval_query("slow", "job")]
     server.answer = Server(5).answer
     await scrapes.learn("quick", NOW)
     assert (scrapes.of("slow"), scrapes.of("quick"), scrapes.shortest) == (60, 5, 5)
+
+
+async def test_jobs_have_intervals_of_their_own() -> None:
+    """One namespace has services that are scraped each 15 s, and some each minute; of two jobs the rarer counts."""
+    scrapes = Scrapes(Server(15, web=15.1, batch=59.8, old=float("nan")))
+    assert not scrapes.pace("m").known
+    await scrapes.learn("m", NOW)
+    pace = scrapes.pace("m")
+    assert (pace.seconds, pace.known, pace.of_jobs) == (15, True, {"batch": 60})
+    assert [pace.of(jobs) for jobs in ((), ("web",), ("batch",), ("web", "batch"))] == [15, 15, 60, 60]
 
 
 async def test_it_is_learnt_again_after_ten_minutes() -> None:
@@ -54,7 +65,7 @@ async def test_it_is_learnt_again_after_ten_minutes() -> None:
     scrapes = Scrapes(server)
     for minutes in (0, 5, 9, 10):
         await scrapes.learn("m", NOW + timedelta(minutes=minutes))
-    assert len(server.asked) == 2
+    assert server.asked.count(interval_query("m")) == 2
 
 
 async def test_what_the_settings_say_is_not_learnt() -> None:

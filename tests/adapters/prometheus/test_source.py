@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from sentinel.adapters.prometheus.scrapes import interval_query
 from sentinel.adapters.prometheus.source import PrometheusSource
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason, Past, Span, Subject
@@ -88,6 +89,23 @@ async def test_two_scrape_intervals_are_the_limit(age: int, stale: bool) -> None
         fake.answers["min by (namespace, pod) (timestamp(requests))", NOW.timestamp()] = stamps
         span = await only(PrometheusSource(client, scrape_interval=15))
     assert (span.missing is not None and span.missing.reason is MissingReason.STALE) is stale
+
+
+async def test_a_pod_is_stale_by_the_interval_of_its_own_job() -> None:
+    """Most are scraped each 15 s, and one is each minute."""
+    async with prometheus() as (fake, client):
+        scraped(fake, "a", "b")
+        pods = [
+            ({"namespace": "shop", "pod": pod, "job": job}, 5) for pod, job in (("a", "web"), ("b", "batch"))
+        ]
+        total(fake, pods, pods)
+        stamps = by_pod(a=NOW.timestamp() - 50, b=NOW.timestamp() - 50)
+        fake.answers["min by (namespace, pod) (timestamp(requests))", NOW.timestamp()] = stamps
+        fake.answers[interval_query("requests")] = [({}, 15)]
+        fake.answers[interval_query("requests", "job")] = [({"job": "web"}, 15), ({"job": "batch"}, 60)]
+        a, b = await PrometheusSource(client, scrape_interval=None).counts(QUERY, THEN, NOW)
+    assert (a.missing is not None and a.missing.reason, b.missing) == (MissingReason.STALE, None)
+    assert (a.every, b.every) == (15, 60)
 
 
 @pytest.mark.parametrize("value", ["NaN", "+Inf", "-Inf"])

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import lru_cache
 
 from sentinel.adapters.prometheus.answers import InstantAnswer, Sample
+from sentinel.adapters.prometheus.scrapes import STALE_AFTER, Pace
 from sentinel.adapters.prometheus.spans.histograms import as_number, counted_at
 from sentinel.domain.evidence import Missing, MissingReason, Reading, Span, Subject
 from sentinel.domain.policy.rules import Arms
@@ -70,7 +71,7 @@ Naming = Callable[[str, Sample], Iterable[tuple[str, float]]]
 @dataclass(frozen=True, slots=True)
 class Assembly:
     """How answers become readings: `required` is the counter without which a subject has none, `beside` are those
-    that may name other subjects by mistake, `stale_after` is the age that a span's end may have.
+    that may name other subjects by mistake, `pace` is how often they are scraped: a span whose end is older is stale.
 
     `stand_in` counts the same as the required one, and `spare` is left out where it is not a number.
     """
@@ -79,22 +80,33 @@ class Assembly:
     naming: Naming
     required: str
     beside: frozenset[str]
-    stale_after: timedelta
+    pace: Pace
     stand_in: str = ""
     spare: str = ""
 
     def spans(self, since: datetime, before: Answers, until: datetime, after: Answers) -> tuple[Span, ...]:
         """Both times side by side, in the order of the subjects' names. Raises ValueError."""
-        first, last = self._snapshot(before, since, end=False), self._snapshot(after, until, end=True)
+        gathered, paces = self._gathered(before), self._paces(after)
+        # At first an old number is still one that was true, and a series may be missing: it was not there yet.
+        first, last = _Snapshot(gathered.readings, gathered.missing), self._at_end(after, until, paces)
         subjects = {**last.readings, **last.missing, **first.readings}
         ordered = sorted(subjects, key=lambda s: (s.namespace, s.pod, s.version))
-        return tuple(_span(subject, first, last) for subject in ordered)
+        usual = self.pace.seconds if self.pace.known else 0.0
+        return tuple(_span(subject, first, last, paces.get(subject, usual)) for subject in ordered)
 
-    def _snapshot(self, answers: Answers, at: datetime, *, end: bool) -> "_Snapshot":
+    def _paces(self, answers: Answers) -> Mapping[Subject, float]:
+        """The seconds between two scrapes of the subjects whose jobs differ from the others."""
+        if not self.pace.of_jobs:
+            return {}
+        jobs: dict[Subject, set[str]] = {}
+        for sample in answers.jobs.samples:
+            jobs.setdefault(subject_of(sample, self.arms), set()).add(sample.labels.get("job", ""))
+        return {
+            subject: self.pace.of(seen) for subject, seen in jobs.items() if seen & self.pace.of_jobs.keys()
+        }
+
+    def _at_end(self, answers: Answers, at: datetime, paces: Mapping[Subject, float]) -> "_Snapshot":
         gathered = self._gathered(answers)
-        if not end:
-            # There an old number is still one that was true, and a series may be missing: it was not there yet.
-            return _Snapshot(gathered.readings, gathered.missing)
         missing = dict(gathered.missing)
         readings: dict[Subject, Reading] = {}
         for subject, counters in gathered.values.items():
@@ -105,11 +117,12 @@ class Assembly:
             elif self.required not in counters or subject not in gathered.scraped:
                 _note(missing, subject, MissingReason.NO_DATA, f"no series of {self.required}")
                 readings[subject] = Reading(at, counters)
-            elif reading is not None and at - reading.observed_at > self.stale_after:
-                age = (at - reading.observed_at).total_seconds()
-                _note(missing, subject, MissingReason.STALE, f"the last sample is {age:.0f} s old")
             elif reading is not None:
-                readings[subject] = reading
+                age = (at - reading.observed_at).total_seconds()
+                if age > STALE_AFTER * paces.get(subject, self.pace.seconds):
+                    _note(missing, subject, MissingReason.STALE, f"the last sample is {age:.0f} s old")
+                else:
+                    readings[subject] = reading
         return _Snapshot(readings, missing)
 
     def _gathered(self, answers: Answers) -> "_Gathered":
@@ -223,12 +236,12 @@ def _in_seconds(text: str, unit: float) -> str | None:
     return "+Inf" if bound == float("inf") else f"{bound:.12g}"
 
 
-def _span(subject: Subject, first: _Snapshot, last: _Snapshot) -> Span:
+def _span(subject: Subject, first: _Snapshot, last: _Snapshot, every: float) -> Span:
     after = last.readings.get(subject)
     missing = last.missing.get(subject) or first.missing.get(subject)
     if missing is None and after is None:
         missing = Missing(MissingReason.NO_DATA, str(subject), "the series ended")
-    return Span(subject, first.readings.get(subject), after, missing)
+    return Span(subject, first.readings.get(subject), after, missing, every=every)
 
 
 def _note(missing: dict[Subject, Missing], subject: Subject, reason: MissingReason, detail: str) -> None:

@@ -47,13 +47,13 @@ class HistogramSeries:
 
 @dataclass(frozen=True, slots=True)
 class HistogramAsking:
-    """Asks one server for one histogram. Everything raises SourceError."""
+    """Asks one server for one histogram, that is scraped at an interval. Everything raises SourceError."""
 
     query: HistogramQuery
     series: HistogramSeries
     backend: MetricsBackend
     ask: Asking
-    stale_after: timedelta
+    interval: timedelta
     together: Together = side_by_side
 
     def fresh(self, at: datetime) -> "HistogramAsking":
@@ -75,7 +75,7 @@ class HistogramAsking:
         if spelt_twice(buckets, self._whose):
             stamps = self.backend.stamps(series.bucket)
             times = await self.ask(f"max by ({groups}, le) ({stamps})", at)
-            within = self.stale_after.total_seconds() / 2
+            within = self.interval.total_seconds()
             buckets = newest_spelling(buckets, times, self._whose, within)
         return HistogramAnswer.of(buckets, native, self._whose)
 

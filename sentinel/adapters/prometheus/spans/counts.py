@@ -54,7 +54,7 @@ class CountedSpans:
         # Errors that are some of the requests' own series name what the requests name.
         apart = not selectors.restricts(query.errors, query.total)
         beside = frozenset({"errors"} if apart else ())
-        assembly = Assembly(arms, as_is, "total", beside, questions.stale_after(query.total))
+        assembly = Assembly(arms, as_is, "total", beside, questions.scrapes.pace(query.total))
         totals, errors = after.counters["total"], after.counters["errors"]
         spans = await assembled(assembly, since, before, until, after)
         spans = await questions.counted_once(spans, query.total, totals, arms, until)

@@ -1,6 +1,6 @@
 """Latencies of each pod or version between two times: cumulative buckets, sum and count."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from sentinel.adapters.prometheus.answers import joined, summed
@@ -52,14 +52,15 @@ class MeasuredSpans:
             again = partial(self._at, asking, since + MOMENT)
             first, late = await self._taken.get((query, since, 1), again)
             before = before.with_late(late, arms)
-        (selector, *_) = last.selectors(asking.series.count, asking.series.native)
+        counted = asking.series.count if after.counters["count"].samples else asking.series.bucket
+        (selector, *_) = last.selectors(counted, asking.series.native)
         await questions.learn(selector, after, until)
         weight = first.sparse.weight + last.sparse.weight
         edges = await computed(weight, common_edges, (first, last), query.unit)
-        naming, stale_after = bounds_in_seconds(query.unit, edges), questions.stale_after(selector)
+        naming, pace = bounds_in_seconds(query.unit, edges), questions.scrapes.pace(selector)
         # One NaN or infinity that was observed makes the sum one forever; the buckets stay right.
         assembly = Assembly(
-            arms, naming, "+Inf", frozenset({"sum", "count"}), stale_after, stand_in="count", spare="sum"
+            arms, naming, "+Inf", frozenset({"sum", "count"}), pace, stand_in="count", spare="sum"
         )
         spans = await assembled(assembly, since, before, until, after)
         series, counts = asking.series, after.counters["count"]
@@ -73,8 +74,8 @@ class MeasuredSpans:
         questions = self._questions
         series = checked(lambda: HistogramSeries.of(query.histogram))
         backend, ask = await questions.client.backend(), questions.client.instant
-        stale_after = questions.stale_after(series.count)
-        return HistogramAsking(query, series, backend, ask, stale_after, questions.together)
+        interval = timedelta(seconds=questions.scrapes.of(series.count))
+        return HistogramAsking(query, series, backend, ask, interval, questions.together)
 
     async def _at(self, asking: HistogramAsking, at: datetime) -> tuple[HistogramAnswer, Answers]:
         asking = asking.fresh(at)

@@ -18,8 +18,6 @@ from sentinel.domain.policy.rules import Arms
 from sentinel.engine.arms.selector import label_name
 from sentinel.values import dataclass
 
-STALE_AFTER_INTERVALS = 2.0
-
 MOMENT = timedelta(milliseconds=1)
 """What is asked so much later is not answered from memory, and has the same samples."""
 
@@ -52,10 +50,6 @@ class SeriesQuestions:
     async def instants(self, at: datetime, *queries: str) -> Sequence[InstantAnswer]:
         """The answers to several questions at one time."""
         return await self.together(*(self.client.instant(query, at) for query in queries))
-
-    def stale_after(self, selector: str) -> timedelta:
-        """The age that the newest sample of a selector's series may have."""
-        return timedelta(seconds=STALE_AFTER_INTERVALS * self.scrapes.of(selector))
 
     async def learn(self, selector: str, answers: Answers, at: datetime) -> None:
         """Learn how often a selector's series are scraped, and how late their samples come."""
