@@ -42,7 +42,7 @@ OF_MIMIR = {
         "the raw query size in bytes exceeds the limit (query size: 313, limit: 200) "
         "(err-mimir-max-query-expression-size-bytes). To adjust the related per-tenant limit, configure "
         "-query-frontend.max-query-expression-size-bytes, or contact your service administrator.",
-    ): LIMIT,
+    ): MissingReason.BAD_QUERY,
     (429, "too_many_requests", "too many outstanding requests"): MissingReason.RATE_LIMITED,
     (
         400,
@@ -58,6 +58,7 @@ OF_MIMIR = {
 }
 """As Mimir 3.0.5 answered, by status and type of the error."""
 OF_THE_QUERY = [
+    "too long query; got 2575 bytes; mustn't exceed `-search.maxQueryLen=2048` bytes",
     "many-to-many matching not allowed: matching labels must be unique on one side",
     'found duplicate series for the match group {pod="rate-limiter-5d4f"} on the left hand-side of the operation',
     'invalid parameter "query": 1:5: parse error: unknown function with name "limit_total"',

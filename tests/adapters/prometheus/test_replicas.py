@@ -43,6 +43,12 @@ def test_a_pair_that_scrapes_at_the_same_moment_is_found_by_its_label() -> None:
     assert doubled(pair("direction", apart=0)) == ()
 
 
+@pytest.mark.parametrize("label", ["endpoint", "tenant", "user_agent", "upstream_cluster", "job_type"])
+def test_counters_of_one_scrape_are_the_applications(label: str) -> None:
+    """The kubelet asks for `/healthz` as often as for `/readyz`, and two tenants may be as busy."""
+    assert doubled(pair(label, apart=0)) == ()
+
+
 def test_labels_that_differ_together_are_one_difference() -> None:
     """Two ports with one registry differ by instance and by endpoint."""
     ports = [

@@ -89,6 +89,8 @@ def _meaning(status: int, kind: str, words: str) -> tuple[MissingReason, str]:
         return MissingReason.SOURCE_TIMEOUT, "gave up on the query"
     if status == 429:
         return MissingReason.RATE_LIMITED, "limits our request rate"
+    if status in {400, 422} and _TOO_LONG.search(words):
+        return MissingReason.BAD_QUERY, "refuses so long a query"
     if status in {400, 422}:
         return _trouble(words) or (MissingReason.BAD_QUERY, "refuses the query")
     if status == 401 and _NO_TENANT.search(words):
@@ -110,6 +112,12 @@ def _meaning(status: int, kind: str, words: str) -> tuple[MissingReason, str]:
     if status in {499, 502, 503}:
         return MissingReason.SOURCE_UNREACHABLE, "is not available"
     return MissingReason.SOURCE_REFUSED, "failed"
+
+
+_TOO_LONG = re.compile(
+    r"\btoo long query\b|\bquery (?:\w+ )?(?:is )?too (?:long|large)\b|\braw query size\b", re.IGNORECASE
+)
+"""Words of VictoriaMetrics and Mimir about the text of a query, which a shorter one would not have."""
 
 
 def _trouble(words: str) -> tuple[MissingReason, str] | None:

@@ -26,10 +26,10 @@ ENOUGH = 20.0
 CLOSE = 0.05
 """Two scrapes of one counter are some seconds apart; they differ by no more than this share."""
 
-_SCRAPER = re.compile(
-    r"replica|prometheus|monitor|cluster|receive|agent|collector|instance|endpoint|job|tenant"
-)
-"""Labels by which scrapes are told apart, where the times of their samples do not tell."""
+_SERVER = re.compile(r"(?:^|_)(?:replica|prometheus|monitor|receive)(?:_|$)")
+"""Labels of servers that keep the same samples at the same times, as a pair's recording rules do. Of one scrape, any
+other label is the application's: an `endpoint` or a `tenant` may well have as many requests as another one.
+"""
 _PROCESS = re.compile(r"pod|node|host")
 
 _Key = tuple[tuple[str, str], ...]
@@ -79,7 +79,7 @@ def doubled_by(series: Sequence[Sample], stamps: Iterable[Sample]) -> tuple[str,
         several = [group for group in groups.values() if len(group) > 1]
         if 2 * len(several) >= len(groups) and _equal(several):
             scrapes = {times.get(_key(one.labels)) for one in several[0]}
-            if len(scrapes) > 1 or any(_SCRAPER.search(label) for label in together):
+            if len(scrapes) > 1 or any(_SERVER.search(label) for label in together):
                 return together
     return ()
 
