@@ -3,7 +3,7 @@
     python -m benchmarks.batches [--releases N] [--workers N] [--write]
 
 Releases of the simulated cluster, on virtual time: what is measured is how long decisions wait for evidence, not how
-fast this machine is. Each release is drawn once, and told on every backend; when it falls in a batch is drawn too.
+fast this machine is. Each release is drawn once, and told on every backend; so is when scrapes and ticks fall.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from statistics import median
 
 from clustersim.cluster import ClusterOptions
 from clustersim.metrics.requests import Quality
-from clustersim.virtual_time import run
+from clustersim.virtual_time import DEFAULT_EPOCH, run, wall_clock
 from sentinel.domain.record.entries import Action
 from sentinel.domain.record.state import Phase
 from sentinel.engine.rollout import decision as deciding
@@ -65,9 +65,9 @@ Found = Mapping[Telling, Sequence[float]]
 async def took(telling: Telling, seed: int, folder: Path) -> float:
     """How many seconds a release took to be promoted or undone."""
     draw, story = random.Random(seed), telling.story
-    await asyncio.sleep(draw.random())
+    now = wall_clock(epoch=DEFAULT_EPOCH + timedelta(seconds=draw.random() * telling.scrapes))
     options = ClusterOptions(seed=seed, scrape_interval=telling.scrapes, batch=telling.batch)
-    async with world(folder, policy(telling.bake), options=options) as here:
+    async with world(folder, policy(telling.bake), now=now, options=options) as here:
         here.environ["SENTINEL_PROMETHEUS__SCRAPE_INTERVAL"] = f"{telling.scrapes:g}"
         await _at_rest(here)
         await asyncio.sleep(15 * telling.scrapes + draw.random() * 20)
