@@ -166,7 +166,7 @@ async def ask_source(pool: BlockingPool, call: Callable[[], T], *, deadline: flo
         raise SourceError(message, reason=MissingReason.SOURCE_TIMEOUT) from error
     except PoolBusyError as error:
         message = f"Too many questions to {source} are waiting already; not asked."
-        raise SourceError(message, reason=MissingReason.NOT_ASKED) from error
+        raise SourceError(message, reason=MissingReason.NOT_ASKED, asked=False) from error
     except PoolClosedError as error:
         message = f"The daemon is stopping; {source} is no longer queried."
         raise SourceError(message, reason=MissingReason.SOURCE_UNREACHABLE) from error

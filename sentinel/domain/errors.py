@@ -59,13 +59,17 @@ class InvalidObjectError(ClusterError):
 class SourceError(SentinelError):
     """A metrics source did not give a usable answer; `reason` is a MissingReason's value.
 
-    `retry_after` are the seconds for which the source asked to be left alone, None where it did not.
+    `retry_after` are the seconds for which the source asked to be left alone, None where it did not. `asked`: the
+    question was put; else the source was left alone, or too many questions waited.
     """
 
-    def __init__(self, message: str, *, reason: str, retry_after: float | None = None) -> None:
+    def __init__(
+        self, message: str, *, reason: str, retry_after: float | None = None, asked: bool = True
+    ) -> None:
         super().__init__(message)
         self.reason = reason
         self.retry_after = retry_after
+        self.asked = asked
 
 
 class NoticeError(SentinelError):

@@ -39,7 +39,8 @@ class Source:
         if self.takes:
             await asyncio.sleep(self.takes)
         if self.reason is not None:
-            raise SourceError("it is down", reason=self.reason, retry_after=self.retry_after)
+            left = self.reason is not MissingReason.NOT_ASKED
+            raise SourceError("it is down", reason=self.reason, retry_after=self.retry_after, asked=left)
         return ValueSample(at, (1.0,))
 
     async def counts(self, query: CountQuery, since: datetime, until: datetime) -> tuple[Span, ...]:
@@ -215,8 +216,9 @@ async def test_a_source_that_is_left_alone_is_not_asked_for_an_hour_either() -> 
     before = len(source.asked)
     for pause in (0.0, LONGEST_PAUSE):
         await asyncio.sleep(pause)
-        with pytest.raises(SourceError, match="in a row"):
+        with pytest.raises(SourceError, match="in a row") as refused:
             await asked.history(COUNTED, PAST)
+        assert not refused.value.asked
     assert len(source.asked) == before
 
 

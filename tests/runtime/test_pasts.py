@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
+
+import pytest
 
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason, Past, PastCounters
@@ -29,6 +32,7 @@ class Source:
     """Knows the hour before, or does not answer while it is down; keeps what it was asked."""
 
     down: bool = False
+    left_alone: bool = False
     takes: float = 0.0
     name: str = "prometheus"
     settle: float = 0.0
@@ -40,6 +44,8 @@ class Source:
 
     async def history(self, query: CountQuery | HistogramQuery, past: Past) -> PastCounters:
         """Ten requests a tick of each pod, of which one pod fails one."""
+        if self.left_alone:
+            raise SourceError("left alone", reason=MissingReason.SOURCE_TIMEOUT, asked=False)
         self.asked.append(query)
         await asyncio.sleep(self.takes)
         if self.down:
@@ -109,6 +115,19 @@ async def test_a_source_that_comes_back_is_learnt_from() -> None:
     await reading.look(1)
     source.down = False
     await reading.look(20)
+    assert "errors" in reading.reader.learnt(in_state())
+
+
+async def test_while_a_source_is_left_alone_no_attempt_is_lost(caplog: pytest.LogCaptureFixture) -> None:
+    """However long that lasts: nothing is said meanwhile, and the first question afterwards teaches."""
+    caplog.set_level(logging.INFO)
+    source = Source(left_alone=True)
+    reading = Reading(source)
+    for seconds in range(0, 600, 5):
+        await reading.look(seconds)
+    assert not caplog.records
+    source.left_alone = False
+    await reading.look(600)
     assert "errors" in reading.reader.learnt(in_state())
 
 

@@ -87,13 +87,13 @@ class Breaker(WrappedSource):
             if error.reason in THE_QUESTIONS_FAULT:
                 self._answered()
                 raise
-            if error.reason == MissingReason.NOT_ASKED:
+            if not error.asked:
                 raise
             self._note_wish(error)
             self._failed(error, began, probes)
             if self._opened_until is None:
                 raise
-            raise self._left_alone(error) from error
+            raise self._left_alone(error, asked=True) from error
         finally:
             self._probing = self._probing and not probes
         self._answered()
@@ -124,15 +124,16 @@ class Breaker(WrappedSource):
         if left > 0:
             assert self._wish is not None
             text = f"{self.name} asked the sentinel to wait (next query in {math.ceil(left)} s): {self._wish}"
-            raise SourceError(text, reason=self._wish.reason)
+            raise SourceError(text, reason=self._wish.reason, asked=False)
 
-    def _left_alone(self, because: SourceError) -> SourceError:
+    def _left_alone(self, because: SourceError, *, asked: bool = False) -> SourceError:
         assert self._opened_until is not None
         left = self._opened_until - self._clock.monotonic()
         wait = f"next query in {left:.0f} s" if left > 0 else "a query tests it now"
         return SourceError(
             f"{self.name} failed {amount(self._failures, 'time')} in a row ({wait}): {because}",
             reason=because.reason,
+            asked=asked,
         )
 
     def _answered(self) -> None:

@@ -71,7 +71,8 @@ class _Lessons:
 class PastReader:
     """Learns once for each rule of each rollout.
 
-    A source that does not answer is asked again a tick later, four times at most; nothing waits for it.
+    A source that does not answer is asked again a tick later, four times at most; nothing waits for it. While it is
+    left alone it is not asked, and no attempt is spent.
     """
 
     def __init__(
@@ -173,6 +174,9 @@ class PastReader:
                     lesson.learnt = await asyncio.to_thread(topic.teach, counters)
                 self._wake(record.key)
             except SourceError as error:
+                if not error.asked:
+                    lesson.attempts -= 1
+                    return
                 # Nothing is lost but precision: what is remembered, or the default, goes on being used.
                 log.info(
                     "the measurements of the %s before %s are not available yet: %s",
