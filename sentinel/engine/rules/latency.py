@@ -94,7 +94,7 @@ def _take_in(
     if edges and arms.ours.bounds and arms.baseline.bounds and not set(edges) & set(arms.ours.bounds):
         edges = ()  # the source keeps the histogram in another form now: compared afresh at its edges
     if not edges and arms.ours.total and arms.baseline.total:
-        edges = edges_in_use(arms.ours + arms.baseline, rule.limit)
+        edges = _edges(rule, arms)
         slower = (Wealth.fresh(len(RATIOS)),) * len(edges)
     typical = 0.0
     if not lasting and arms.ours.total:
@@ -154,13 +154,23 @@ class _Arms:
         return self.starting.within + self.starting.outside
 
     def compared(self, edge: float, dispersion: float) -> Bets:
-        """The bets at one edge; none where an arm has no such bucket."""
-        known = [part.bounds for part in (self.ours, self.baseline)]
-        if not all(edge in bounds for bounds in known):
+        """The bets at one edge; none where the candidate has no such bucket, or the baseline none up to there.
+
+        A bucket of the baseline that the edge splits counts as slower: then the candidate is proven worse than more
+        than the baseline's part, whatever buckets either release has.
+        """
+        if edge not in self.ours.bounds or self.baseline.bounds[:1] > (edge,):
             return Bets.none(len(RATIOS))
         started = self.starting.gains(edge, RATIOS, dispersion)
         old, young, baseline = (tail(part, edge) for part in (self.old, self.young, self.baseline))
         return compared(old, young, baseline, started, RATIOS, dispersion)
+
+
+def _edges(rule: LatencyRule, arms: _Arms) -> tuple[float, ...]:
+    """Where the arms are compared: at bounds that both have, and at the candidate's at the limit."""
+    common = edges_in_use(arms.ours + arms.baseline, rule.limit)
+    at_limit = _edge(rule, arms.ours)
+    return common if at_limit is None else tuple(sorted({*common, at_limit}))
 
 
 def _goodness(

@@ -167,6 +167,36 @@ def test_nothing_is_proven_good_where_no_bound_lies_at_the_limit() -> None:
     assert (verdict.kind, verdict.reason) == (VerdictKind.PENDING, "Baking")
 
 
+OLD_BUCKETS, NEW_BUCKETS = (0.05, 0.25, 1.0, 5.0, inf), (0.01, 0.1, 0.5, 2.5, inf)
+
+
+@pytest.mark.parametrize("rule", [MEAN, P99])
+def test_a_release_that_brings_other_buckets_is_compared_with_the_old_ones(rule: LatencyRule) -> None:
+    """No bound of theirs is the same: what is over 2.5 s is more than the baseline has over 1 s."""
+    baseline = latencies(*FAST, bounds=OLD_BUCKETS)
+    _, verdict = play(rule, [counted(0, latencies((150, 3.0), bounds=NEW_BUCKETS), baseline)])
+    assert (verdict.kind, verdict.reason) == (VerdictKind.FAIL, "WorseThanBaseline")
+
+
+def test_other_buckets_prove_nothing_that_they_do_not_tell() -> None:
+    """As slow as the baseline; within its own buckets nobody can tell that."""
+    candidate, baseline = (
+        latencies((140, 0.1), (10, 3.0), bounds=each) for each in (NEW_BUCKETS, OLD_BUCKETS)
+    )
+    _, verdict = play(P99, [counted(i, candidate, baseline) for i in range(40)])
+    assert verdict.kind is not VerdictKind.FAIL
+    assert float(verdict.numbers["log_e_ratio"]) < 1
+
+
+def test_a_baseline_without_a_bucket_as_low_tells_nothing() -> None:
+    """All of its requests may have been as slow."""
+    candidate = latencies((150, 3.0), bounds=NEW_BUCKETS)
+    _, verdict = play(
+        P99, [counted(i, candidate, latencies((900, 0.1), bounds=(5.0, inf))) for i in range(9)]
+    )
+    assert verdict.kind is not VerdictKind.FAIL
+
+
 def test_other_bucket_bounds_in_the_candidate_are_compared_where_they_agree() -> None:
     """A release that changes its buckets is compared at common bounds only, and nothing is proven by the change."""
     other = (0.1, 1.0, 3.0, inf)
