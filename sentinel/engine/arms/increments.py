@@ -245,7 +245,7 @@ def _counts(span: Span, member: Member, since: datetime, until: datetime) -> Cou
 
 
 def _histogram(span: Span, member: Member, since: datetime, until: datetime) -> Histogram | Missing:
-    span = _cleared(span, lambda values: any(key not in _NO_BOUNDS for key in values))
+    span = _at_common_bounds(_cleared(span, lambda values: any(key not in _NO_BOUNDS for key in values)))
     grown = _growth(span, member, since, until)
     if isinstance(grown, Missing):
         return grown
@@ -261,6 +261,18 @@ def _histogram(span: Span, member: Member, since: datetime, until: datetime) -> 
         detail = "a bucket counts less than the bucket below it"
         return Missing(MissingReason.WENT_BACKWARDS, member.name, detail)
     return Histogram(bounds, counts, _seconds(span, grown))
+
+
+def _at_common_bounds(span: Span) -> Span:
+    """The span without the bounds that only one of its readings has: what they counted in between is unknown."""
+    if span.before is None or span.after is None or span.before.values.keys() == span.after.values.keys():
+        return span
+    apart = (span.before.values.keys() ^ span.after.values.keys()).difference(_NO_BOUNDS)
+    before, after = (
+        replace(reading, values={key: n for key, n in reading.values.items() if key not in apart})
+        for reading in (span.before, span.after)
+    )
+    return replace(span, before=before, after=after)
 
 
 def _seconds(span: Span, grown: _Values) -> float | None:

@@ -284,3 +284,36 @@ async def test_all_strays_of_a_counter_are_told_by_one_question() -> None:
         asked = [text for text, _ in fake.asked if text.startswith("took_sum{")]
     assert [span.stray for span in spans] == [True] * 50
     assert len(asked) == 1
+
+
+async def test_bounds_that_only_some_series_of_a_pod_have_are_left_out() -> None:
+    """Two handlers with buckets of their own: a sum at 0.3 has none of the requests of the one that counts at 0.1."""
+    by = "by (namespace, pod"
+    each = f'count {by}, le) (took_bucket{{le!=""}})'
+    known: dict[str, Vector] = {
+        f"max {by}) ({each}) > min {by}) ({each})": [(of_pod("a"), 2)],
+        each: [
+            (of_pod("a", le=bound), 2 if bound in ("1", "+Inf") else 1)
+            for bound in ("0.1", "0.3", "1", "+Inf")
+        ],
+    }
+    span = await read(classic("0.1", "0.3", "1", "+Inf"), counts=[(of_pod("a"), 5)], **known)
+    assert span.after is not None
+    assert span.after.values == {"1": 5, "+Inf": 5, "count": 5}
+
+
+async def test_a_layout_is_looked_at_when_bounds_are_new_and_now_and_then() -> None:
+    """Not at each tick."""
+    later = NOW + timedelta(minutes=5)
+    async with prometheus() as (fake, client):
+        fake.answers[BUCKETS] = classic("1", "+Inf")
+        fake.answers[BUCKETS, later.timestamp()] = classic("1", "2", "+Inf")
+        source = PrometheusSource(client)
+        asked: list[int] = []
+        for at in (NOW, NOW + timedelta(minutes=4), later, later + timedelta(minutes=4)):
+            await source.histogram(QUERY, at - timedelta(seconds=15), at)
+            asked.append(sum(text.startswith("max by (namespace, pod) (count") for text, _ in fake.asked))
+    assert asked[0] > 0
+    assert asked[1] == asked[0]
+    assert asked[2] > asked[1]
+    assert asked[3] == asked[2]

@@ -532,6 +532,14 @@ def test_the_count_stands_in_for_the_last_bucket() -> None:
     assert reasons(binned(open_ended, OLD_BUCKETS)) == [(MissingReason.NO_DATA, "new-1")]
 
 
+@pytest.mark.parametrize("later", [{"0.1": 9, "0.3": 900, "+Inf": 40}, {"+Inf": 40}])
+def test_a_bound_that_comes_or_goes_counts_nothing(later: dict[str, float]) -> None:
+    """All that was counted there before would seem to have come in this tick."""
+    tick = binned(span("new-1", {"0.1": 5, "+Inf": 30}, later), OLD_BUCKETS)
+    assert tick.missing == ()
+    assert tick.candidate.total == 10
+
+
 def test_a_sum_that_is_new_is_unknown() -> None:
     """A sum without a first reading has a past; the buckets count all the same."""
     tick = binned(span("new-1", buckets(0, 0, 5), buckets(1, 1, 9, 70)), OLD_BUCKETS)

@@ -1,6 +1,6 @@
 """Asks for histograms, whichever form the server keeps them in: by bound, by `vmrange`, or as native ones."""
 
-from dataclasses import replace
+from dataclasses import field, replace
 from datetime import datetime, timedelta
 
 from sentinel.adapters.prometheus.answers import InstantAnswer, Sample
@@ -15,6 +15,7 @@ from sentinel.adapters.prometheus.spans.histograms import (
     range_of,
     spelt_twice,
 )
+from sentinel.adapters.prometheus.spans.layouts import Layouts
 from sentinel.blocking import Together, side_by_side
 from sentinel.domain.evidence import Subject
 from sentinel.domain.policy.rules import HistogramQuery
@@ -55,6 +56,7 @@ class HistogramAsking:
     ask: Asking
     interval: timedelta
     together: Together = side_by_side
+    layouts: Layouts = field(default_factory=Layouts)
 
     def fresh(self, at: datetime) -> "HistogramAsking":
         """The same of the query's pods, so that series which are new as of a time are found."""
@@ -77,7 +79,10 @@ class HistogramAsking:
             times = await self.ask(f"max by ({groups}, le) ({stamps})", at)
             within = self.interval.total_seconds()
             buckets = newest_spelling(buckets, times, self._whose, within)
-        return HistogramAnswer.of(buckets, native, self._whose)
+        whole = await self.layouts.common(
+            self.query, series.bucket, groups, buckets, self._whose, self.ask, at
+        )
+        return HistogramAnswer.of(whole, native, self._whose)
 
     async def totals_and_slow(self, over: float, at: datetime) -> tuple[str, str] | None:
         """The queries, by pod, of all requests and of those slower than `over` seconds; None where no bound tells them.

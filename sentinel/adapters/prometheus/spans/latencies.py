@@ -9,6 +9,7 @@ from sentinel.adapters.prometheus.series import strays
 from sentinel.adapters.prometheus.spans.assembly import Answers, Assembly, bounds_in_seconds, subject_of
 from sentinel.adapters.prometheus.spans.buckets import HistogramAsking, HistogramSeries
 from sentinel.adapters.prometheus.spans.histograms import HistogramAnswer, common_edges
+from sentinel.adapters.prometheus.spans.layouts import Layouts
 from sentinel.adapters.prometheus.spans.questions import (
     MOMENT,
     SeriesQuestions,
@@ -31,6 +32,7 @@ class MeasuredSpans:
 
     def __init__(self, questions: SeriesQuestions, keep: float, *, at_once: bool) -> None:
         self._questions = questions
+        self._layouts = Layouts()
         # The number is 1 for what was asked again.
         self._taken: SharedAnswers[tuple[HistogramQuery, datetime, int], tuple[HistogramAnswer, Answers]] = (
             SharedAnswers(
@@ -75,7 +77,7 @@ class MeasuredSpans:
         series = checked(lambda: HistogramSeries.of(query.histogram))
         backend, ask = await questions.client.backend(), questions.client.instant
         interval = timedelta(seconds=questions.scrapes.of(series.count))
-        return HistogramAsking(query, series, backend, ask, interval, questions.together)
+        return HistogramAsking(query, series, backend, ask, interval, questions.together, self._layouts)
 
     async def _at(self, asking: HistogramAsking, at: datetime) -> tuple[HistogramAnswer, Answers]:
         asking = asking.fresh(at)
