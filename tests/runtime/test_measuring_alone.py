@@ -113,6 +113,7 @@ async def watched(
     await asyncio.sleep(seconds - 1)
     if lacks is not None:
         lacks += collector.unmeasured(newest[-1], POLICY, WORLD).values()
+        assert set(collector.ticks(record, POLICY).values()) == {timedelta(seconds=source.every)}
     await collector.close()
     return woken
 
@@ -134,7 +135,7 @@ def test_a_tick_of_pods_that_are_scraped_rarely_is_as_long_as_their_scrapes() ->
 
 
 def test_evidence_of_pods_that_are_scraped_rarely_is_not_old_between_their_scrapes() -> None:
-    """It is missing when it is older than its own ticks allow."""
+    """It is missing when it is older than its own ticks allow, which are as long as their scrapes."""
     source, lacks = Slow(errors=0, every=60.0), list[Missing]()
 
     run(watched(source, taken=True, seconds=118, lacks=lacks))

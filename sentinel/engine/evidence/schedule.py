@@ -1,6 +1,6 @@
 """What is to be measured when, and what a measurement comes to: the pure part of collecting evidence."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -128,19 +128,19 @@ def _begins(record: Record, workload: Workload) -> datetime:
     return max(record.started_at, first_run(workload) or record.started_at)
 
 
-def settles_of(policy: Policy, timings: Mapping[str, SourceTiming]) -> dict[str, timedelta]:
-    """How long the numbers of each metric rule take to settle, by the timings of the sources."""
-    metric = (rule for rule in policy.rules if isinstance(rule, MetricRule))
-    return {rule.name: timings.get(rule.query.source, AT_ONCE).settle for rule in metric}
+TimingOf = Callable[[MetricRule], SourceTiming]
+"""How the source of a rule wants to be asked about what the rule measures."""
 
 
-def ticks_of(policy: Policy, timings: Mapping[str, SourceTiming]) -> dict[str, timedelta]:
+def settles_of(policy: Policy, timing_of: TimingOf) -> dict[str, timedelta]:
+    """How long the numbers of each metric rule take to settle."""
+    return {rule.name: timing_of(rule).settle for rule in policy.rules if isinstance(rule, MetricRule)}
+
+
+def ticks_of(policy: Policy, timing_of: TimingOf) -> dict[str, timedelta]:
     """How long one tick of each metric rule is: no shorter than between two samples of its source."""
-    return {
-        rule.name: timings.get(rule.query.source, AT_ONCE).tick(rule)
-        for rule in policy.rules
-        if isinstance(rule, ErrorRateRule | LatencyRule)
-    }
+    counting = (rule for rule in policy.rules if isinstance(rule, ErrorRateRule | LatencyRule))
+    return {rule.name: timing_of(rule).tick(rule) for rule in counting}
 
 
 def unmeasured(
@@ -149,7 +149,7 @@ def unmeasured(
     workload: Workload,
     failing: Mapping[str, Missing],
     taken_up: datetime,
-    timings: Mapping[str, SourceTiming],
+    timing_of: TimingOf,
     now: datetime,
 ) -> dict[str, Missing]:
     """Of which metric rules there is no recent evidence, and why: the last measurement failed, or is long ago.
@@ -162,7 +162,7 @@ def unmeasured(
         if not isinstance(rule, ErrorRateRule | LatencyRule) or rule.name in missing:
             continue
         if not awaited(rule, record, workload):
-            timing = timings.get(rule.query.source, AT_ONCE)
+            timing = timing_of(rule)
             until = record.state.measured_until.get(rule.name) or _begins(record, workload)
             age = now - max(until, taken_up) - timing.settle
             if age > STALE_AFTER * timing.tick(rule):

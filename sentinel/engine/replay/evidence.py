@@ -69,17 +69,17 @@ class Evidence:
     def unmeasured(self, record: Record, workload: Workload, now: datetime) -> Mapping[str, Missing]:
         """The rules that have not been measured for too long, and why."""
         begun = record.started_at
-        return unmeasured(self._policy, record, workload, self._failing, begun, self._timings, now)
+        return unmeasured(self._policy, record, workload, self._failing, begun, self._timing, now)
 
     @property
     def settles(self) -> Mapping[str, timedelta]:
         """How long the counts of each metric rule take to settle."""
-        return settles_of(self._policy, self._timings)
+        return settles_of(self._policy, self._timing)
 
     @property
     def ticks(self) -> Mapping[str, timedelta]:
         """How long one tick of each metric rule is."""
-        return ticks_of(self._policy, self._timings)
+        return ticks_of(self._policy, self._timing)
 
     def measure(
         self, record: Record, workload: Workload, suspected: Collection[str], now: datetime

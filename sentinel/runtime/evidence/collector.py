@@ -10,7 +10,7 @@ from sentinel.domain.policy.rules import ErrorRateRule, LatencyRule
 from sentinel.domain.record.record import Record
 from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.engine.evidence.measured import Measured
-from sentinel.engine.evidence.schedule import AT_ONCE, has_stable_pods, settles_of, ticks_of, unmeasured
+from sentinel.engine.evidence.schedule import TimingOf, has_stable_pods, settles_of, ticks_of, unmeasured
 from sentinel.engine.rules.environment import Surroundings
 from sentinel.engine.statistics.calibration import Calibration
 from sentinel.engine.statistics.starts import StartProfile
@@ -23,7 +23,6 @@ from sentinel.runtime.evidence.neighbours import Neighbour, SurroundingsReader
 from sentinel.runtime.evidence.pasts import PastReader
 from sentinel.runtime.evidence.spanindex import SpanIndex
 from sentinel.runtime.evidence.timetable import Timetable
-from sentinel.runtime.evidence.timing import timings_of
 
 
 class EvidenceCollector:
@@ -46,6 +45,7 @@ class EvidenceCollector:
         self._ledgers: dict[str, Ledger] = {}
         self._in_flight = PodsInFlight()
         questions, index = RuleQuestions(sources), SpanIndex()
+        self._questions = questions
         measurer = Measurer(questions, index, self._in_flight, snapshot, wake, clock, telemetry)
         self._timetable = Timetable(questions, measurer, clock, telemetry)
         self._pasts = PastReader(sources, wake, telemetry)
@@ -114,31 +114,30 @@ class EvidenceCollector:
         ledger = self._ledgers.get(record.name)
         if ledger is None:
             return {}
-        every: dict[str, float] = {}
-        for rule in policy.rules:
-            if isinstance(rule, ErrorRateRule | LatencyRule):
-                source = rule.query.source
-                every[source] = max(every.get(source, 0.0), ledger.pace(rule.name))
-        timings, now = timings_of(self._sources, every), self._clock.now()
-        return unmeasured(policy, record, workload, ledger.failing, ledger.since, timings, now)
+        timing_of, now = self._timing_of(record), self._clock.now()
+        return unmeasured(policy, record, workload, ledger.failing, ledger.since, timing_of, now)
 
     def settles(self, record: Record, policy: Policy) -> dict[str, timedelta]:
         """How far behind the clock the numbers of each metric rule are: now where a source tells, else mostly."""
-        timings = timings_of(self._sources)
-        ledger = self._ledgers.get(record.name)
+        timing_of, ledger = self._timing_of(record), self._ledgers.get(record.name)
         extents = ledger.extents if ledger is not None else {}
         told = {
             rule.name: extents[rule.name].behind(self._clock.now())
             for rule in policy.rules
-            if isinstance(rule, ErrorRateRule | LatencyRule)
-            and rule.name in extents
-            and timings.get(rule.query.source, AT_ONCE).told
+            if isinstance(rule, ErrorRateRule | LatencyRule) and rule.name in extents and timing_of(rule).told
         }
-        return {**settles_of(policy, timings), **told}
+        return {**settles_of(policy, timing_of), **told}
 
-    def ticks(self, policy: Policy) -> dict[str, timedelta]:
-        """How long one tick of each metric rule is now, as its source has samples."""
-        return ticks_of(policy, timings_of(self._sources))
+    def ticks(self, record: Record, policy: Policy) -> dict[str, timedelta]:
+        """How long one tick of each metric rule is now, as what it measures has samples."""
+        return ticks_of(policy, self._timing_of(record))
+
+    def _timing_of(self, record: Record) -> TimingOf:
+        """How the sources want to be asked, by what this process has seen of the rollout's samples."""
+        ledger = self._ledgers.get(record.name)
+        return lambda rule: self._questions.timing(
+            rule, ledger.pace(rule.name) if ledger is not None else 0.0
+        )
 
     async def surroundings(
         self,

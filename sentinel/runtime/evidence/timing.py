@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from datetime import timedelta
 from functools import lru_cache
-from types import MappingProxyType
 
 from sentinel.engine.evidence.schedule import AT_ONCE, SourceTiming
 from sentinel.ports import MetricSource
@@ -24,8 +23,6 @@ def _timing(min_interval: float, settle: float, told: bool) -> SourceTiming:
     return SourceTiming(timedelta(seconds=min_interval), timedelta(seconds=settle), told=told)
 
 
-def timings_of(
-    sources: Mapping[str, MetricSource], every: Mapping[str, float] = MappingProxyType({})
-) -> dict[str, SourceTiming]:
-    """The timing of each source by its name, where what is measured there has samples every so many seconds."""
-    return {name: timing_of(source, every.get(name, 0.0)) for name, source in sources.items()}
+def timings_of(sources: Mapping[str, MetricSource]) -> dict[str, SourceTiming]:
+    """The timing of each source by its name."""
+    return {name: timing_of(source) for name, source in sources.items()}

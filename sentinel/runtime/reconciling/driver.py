@@ -242,7 +242,7 @@ class Driver:
             learnt=collector.learnt(record),
             started=collector.started(record),
             settles=collector.settles(record, effect.policy),
-            ticks=collector.ticks(effect.policy),
+            ticks=collector.ticks(record, effect.policy),
             gates=self._services.gates.taken(record).state.gating.results,
         )
 

@@ -83,12 +83,19 @@ def test_a_free_query_is_not_due_in_its_initial_delay() -> None:
     assert due.next_due == at(60)
 
 
+def prompt(_rule: object) -> SourceTiming:
+    """The timing of a source that is asked at a rule's interval, and answers at once."""
+    return SourceTiming()
+
+
 def test_old_evidence_is_missing() -> None:
     """Evidence of more than four ticks ago is said to be stale; what was just taken up is not."""
     policy = Policy("p", "d", rules=(RULE,))
 
-    assert unmeasured(policy, record(), PODS, {}, at(0), {}, at(61))["errors"].reason is MissingReason.STALE
-    assert unmeasured(policy, record(), PODS, {}, at(30), {}, at(61)) == {}
+    assert (
+        unmeasured(policy, record(), PODS, {}, at(0), prompt, at(61))["errors"].reason is MissingReason.STALE
+    )
+    assert unmeasured(policy, record(), PODS, {}, at(30), prompt, at(61)) == {}
 
 
 def test_what_never_ran_is_not_asked_about() -> None:
@@ -98,7 +105,7 @@ def test_what_never_ran_is_not_asked_about() -> None:
 
     assert awaited(RULE, record(), before)
     assert not awaited(RULE, record(), PODS)
-    assert unmeasured(policy, record(), before, {}, at(0), {}, at(600)) == {}
+    assert unmeasured(policy, record(), before, {}, at(0), prompt, at(600)) == {}
 
 
 def test_the_first_measurement_begins_when_the_candidate_first_ran() -> None:
