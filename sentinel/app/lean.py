@@ -38,9 +38,6 @@ def _authorities_where_verified() -> Iterator[None]:
         del ssl.SSLContext.set_default_verify_paths  # a built-in base class has it
 
 
-# For tracebacks, which we format ourselves: 5 MiB with pygments; and for a kind of threads that nobody here has.
-with _withheld("rich", "greenlet"):
-    import structlog  # noqa: F401
 # For text that does not say its encoding, which is then UTF-8: 2.6 MiB. What we read is JSON.
 with _withheld("charset_normalizer", "chardet"), warnings.catch_warnings():
     warnings.simplefilter("ignore")

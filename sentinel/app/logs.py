@@ -1,13 +1,10 @@
 """Structured logs: JSON lines in the cluster, readable lines on a terminal."""
 
+import json
 import logging
 import sys
-from collections.abc import Mapping
-from typing import Any, TextIO
-
-import structlog
-
-from sentinel.domain.words import plain
+from datetime import UTC, datetime
+from typing import TextIO
 
 QUIET = (
     "aiohttp.access",
@@ -19,6 +16,8 @@ QUIET = (
     "watchfiles",
 )
 """Loggers of libraries that say too much below warning."""
+_EVERY_RECORD_HAS = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}
+"""What else stands in a record was given as `extra`."""
 
 
 def configure_logs(level: str, style: str, stream: TextIO | None = None) -> None:
@@ -29,20 +28,7 @@ def configure_logs(level: str, style: str, stream: TextIO | None = None) -> None
     out = stream or sys.stderr
     readable = style == "console" or (style == "auto" and out.isatty())
     handler = logging.StreamHandler(out)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[
-                structlog.stdlib.add_log_level,
-                structlog.stdlib.add_logger_name,
-                structlog.processors.TimeStamper(fmt="iso", utc=True),
-                structlog.stdlib.ExtraAdder(),
-            ],
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                *(_readable(out) if readable else _json()),
-            ],
-        )
-    )
+    handler.setFormatter(_for_people(out) if readable else JsonLines())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
@@ -50,29 +36,31 @@ def configure_logs(level: str, style: str, stream: TextIO | None = None) -> None
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
 
 
-def _readable(out: TextIO) -> list[Any]:
-    return [
-        structlog.processors.format_exc_info,
-        _harmless,
-        structlog.dev.ConsoleRenderer(colors=out.isatty(), sort_keys=False),
-    ]
+def _for_people(out: TextIO) -> logging.Formatter:
+    # Not at the top: a daemon in a cluster, which writes JSON, would hold the library for good.
+    from sentinel.app.readablelogs import formatter
+
+    return formatter(colors=out.isatty())
 
 
-def _json() -> list[Any]:
-    return [structlog.processors.format_exc_info, _message_first, structlog.processors.JSONRenderer()]
+class JsonLines(logging.Formatter):
+    """A record as one object: what a reader looks for first comes first, then what was given as `extra`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, without its line break."""
+        at = datetime.fromtimestamp(record.created, UTC)
+        fields = {
+            "timestamp": at.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z",
+            "level": record.levelname.lower(),
+            "message": record.getMessage(),
+            "logger": record.name,
+        }
+        fields |= {name: value for name, value in vars(record).items() if name not in _EVERY_RECORD_HAS}
+        if record.exc_info:
+            fields["exception"] = self.formatException(record.exc_info)
+        if record.stack_info:
+            fields["stack_info"] = record.stack_info
+        return _encode(fields)
 
 
-def _harmless(_logger: object, _method: str, event: Mapping[str, Any]) -> dict[str, Any]:
-    """Text from others cannot control the terminal or look like a separate line: its further lines are indented."""
-    return {_shown(name): _shown(value) if isinstance(value, str) else value for name, value in event.items()}
-
-
-def _shown(text: str) -> str:
-    return "\n    ".join(plain(line) for line in text.split("\n"))
-
-
-def _message_first(_logger: object, _method: str, event: Mapping[str, Any]) -> dict[str, Any]:
-    """The keys that a reader looks for first come first, and the text is called `message`."""
-    rest = dict(event)
-    first = {"timestamp": rest.pop("timestamp", ""), "level": rest.pop("level", "")}
-    return {**first, "message": rest.pop("event", ""), **rest}
+_encode = json.JSONEncoder(default=repr).encode

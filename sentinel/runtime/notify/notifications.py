@@ -86,6 +86,9 @@ class Notifications:
         self._offer(record, entry)
 
     def _offer(self, record: Record, entry: DecisionEntry | None) -> None:
+        if isinstance(self._notifier, LogNotifier):
+            self._count("sent")  # the log has it already
+            return
         if record.name not in self._pending and len(self._pending) >= MAX_ROLLOUTS:
             self._count("dropped")
             log.warning("notice dropped: too many rollouts wait for a notice", extra=about_record(record))
