@@ -46,6 +46,8 @@ from sentinel.domain.workload.routes import RouteKind
 from sentinel.ports import Clock
 
 T = TypeVar("T")
+_AFTER_ANSWERS = 2
+"""Turns of the loop until the answer to a write was taken that came together with its event."""
 
 
 class KubernetesGateway:
@@ -163,6 +165,7 @@ class KubernetesGateway:
                 self.records.read,
                 self.records.observed,
                 shape=RecordShape,
+                later=_AFTER_ANSWERS,
             ),
             self._needed(RequestTarget(COMMANDS, namespace), command_of, self.commands.observed),
         )

@@ -19,11 +19,11 @@ URGENT = "rs-in-flight"
 class Taken:
     """What a watch has taken in: the names in their turn, the newest version of each, the version it stands at."""
 
-    def __init__(self, *, sorts: bool = True) -> None:
+    def __init__(self, *, sorts: bool = True, later: int = 0) -> None:
         self.order: list[str] = []
         self.versions: dict[str, int] = {}
         self.stands_at = ""
-        self.intake = Intake(self._take, (lambda owner: owner == URGENT) if sorts else None)
+        self.intake = Intake(self._take, (lambda owner: owner == URGENT) if sorts else None, later)
 
     def _take(self, line: bytes, overtaken: Overtaken, newest: bool) -> ObjectKey:
         named = orjson.loads(line)["object"]["metadata"]
@@ -69,6 +69,20 @@ async def test_a_pod_of_a_rollout_goes_ahead_of_a_burst() -> None:
     await taken.intake.take([*burst(), event("crashed", 101, URGENT)], in_order=False)
     assert taken.order == ["crashed"]
     assert taken.stands_at == "101"
+
+
+async def test_what_comes_with_an_event_is_done_before_it() -> None:
+    """An answer to a write that came together with its event is taken first, where the watch lets it."""
+    taken = Taken(later=2)
+
+    async def answered() -> None:
+        await asyncio.sleep(0)
+        taken.order.append("the answer")
+
+    answer = asyncio.create_task(answered())
+    await taken.intake.take([event("written", 1)], in_order=False)
+    await answer
+    assert taken.order == ["the answer", "written"]
 
 
 async def test_what_waits_is_taken_when_nothing_more_comes() -> None:

@@ -45,11 +45,16 @@ that the watch goes on from here if it ends."""
 
 
 class Intake:
-    """The lines of one resource's watch. Without `ahead` each is taken as it comes."""
+    """The lines of one resource's watch. Without `ahead` each is taken as it comes.
 
-    def __init__(self, take: Take, ahead: Ahead | None = None) -> None:
+    `later`: so many turns of the loop later, which lets the answer to a write of ours be taken before its event, where
+    both came at once: then nobody needs to read the event.
+    """
+
+    def __init__(self, take: Take, ahead: Ahead | None = None, later: int = 0) -> None:
         self._take = take
         self._ahead = ahead
+        self._later = later
         self._waiting: deque[tuple[int, bytes]] = deque()
         self._bytes = 0
         self._count = self._newest = 0
@@ -69,6 +74,8 @@ class Intake:
 
     async def take(self, lines: list[bytes], *, in_order: bool) -> None:
         """Take these lines in, or have them wait unless they must be taken `in_order`. Raises what `Take` raises."""
+        for _ in range(0 if in_order else self._later):
+            await asyncio.sleep(0)
         sorts = None if in_order or not (self._waiting or len(lines) > AT_ONCE) else self._ahead
         taken = 0
         for line in lines:

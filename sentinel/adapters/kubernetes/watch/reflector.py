@@ -40,7 +40,7 @@ class Reflector(Generic[T]):
     """Mirrors one resource into `entries`. `run` goes on until it is cancelled.
 
     `trim` makes an entry of a raw object, or none, and reads no more of it than the `shape` has (see `Decoding`). What
-    is `optional` and may not be read, or is not served, counts as synced, empty. `ahead`: see `Intake`.
+    is `optional` and may not be read, or is not served, counts as synced, empty. `ahead`, `later`: see `Intake`.
     """
 
     def __init__(  # noqa: PLR0913 - one to each part
@@ -55,6 +55,7 @@ class Reflector(Generic[T]):
         optional: bool = False,
         shape: Any = None,
         ahead: Ahead | None = None,
+        later: int = 0,
         timing: WatchTiming | None = None,
     ) -> None:
         self.name = str(target)
@@ -72,7 +73,7 @@ class Reflector(Generic[T]):
         self._version = ""
         self._streams = self._timing.streams
         self._unended: set[ObjectKey] | None = None
-        self._intake = Intake(self._take_event, ahead)
+        self._intake = Intake(self._take_event, ahead, later)
         self._pages = Pages(client, target, self._decoding, self._timing)
         self._synced = asyncio.Event()
         self._heard_at: float | None = None
