@@ -58,7 +58,16 @@ def test_the_daemon_imports_no_models_and_nothing_for_terminals() -> None:
     Slack, guesses at encodings, and what watches files where none are to be watched."""
     modules = imported("import sentinel.app.serving")
     assert "kubernetes_asyncio.config.kube_config" in modules
-    unused = {MODELS, "rich", "structlog", "pygments", "jsonschema", "datadog_api_client", "slack_sdk", "clustersim"}
+    unused = {
+        MODELS,
+        "rich",
+        "structlog",
+        "pygments",
+        "jsonschema",
+        "datadog_api_client",
+        "slack_sdk",
+        "clustersim",
+    }
     assert not modules & {*unused, "charset_normalizer", "chardet", "watchfiles"}
     assert not {name for name in modules if name.startswith("sentinel.app.commands")}
 

@@ -101,7 +101,9 @@ def test_hostile_text_stays_one_line_of_json(lines: io.StringIO) -> None:
 
 def test_a_value_that_json_has_no_form_for_is_shown_as_python_shows_it(lines: io.StringIO) -> None:
     """A line is never lost for what stands in it."""
-    logging.getLogger("sentinel.one").info("found", extra={"path": complex(1, 2), "place": (1, 2)}, stack_info=True)
+    logging.getLogger("sentinel.one").info(
+        "found", extra={"path": complex(1, 2), "place": (1, 2)}, stack_info=True
+    )
     (line,) = read(lines)
     assert (line["path"], line["place"]) == ("(1+2j)", [1, 2])
     assert line["stack_info"].startswith("Stack (most recent call last)")
