@@ -17,7 +17,7 @@ QUIET = (
 )
 """Loggers of libraries that say too much below warning."""
 _EVERY_RECORD_HAS = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}
-"""What else stands in a record was given as `extra`."""
+"""The rest of a record was given as `extra`."""
 
 
 def configure_logs(level: str, style: str, stream: TextIO | None = None) -> None:
