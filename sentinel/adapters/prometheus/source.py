@@ -74,10 +74,11 @@ class PrometheusSource:
         self._name = name
         self._scrapes = Scrapes(client.instant, scrape_interval)
         self._lag = Lag(0.0 if at_once and settle is None else settle)
-        self._extents = LateSamples(client, self._scrapes, self._lag)
+        narrowing = Narrowing(client)
+        self._extents = LateSamples(client, self._scrapes, self._lag, narrowing)
         together = in_turn if at_once else side_by_side
         questions = SeriesQuestions(client, self._scrapes, self._lag, together)
-        self._narrowing = None if at_once else Narrowing(client)
+        self._narrowing = None if at_once else narrowing
         self._counts = CountedSpans(questions, keep, at_once=at_once)
         self._latencies = MeasuredSpans(questions, keep, at_once=at_once)
         self._shared: SharedAnswers[

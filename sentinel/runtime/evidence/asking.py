@@ -51,16 +51,21 @@ class RuleQuestions:
         return await source.histogram(histogram, since, until)
 
     async def extent(
-        self, rule: ErrorRateRule | LatencyRule, workload: Workload, stable: Revision | None, at: datetime
+        self,
+        rule: ErrorRateRule | LatencyRule,
+        workload: Workload,
+        stable: Revision | None,
+        at: datetime,
+        pods: tuple[str, ...] = (),
     ) -> Extent:
-        """Up to when what a rule asks for is there."""
+        """Up to when what a rule asks for is there, of these pods; of all where none are given."""
         source = self._source(rule.query.source)
         if source.extents is None:
             return Extent(at - timedelta(seconds=source.settle), at)
         variables = variables_of(workload, stable)
         if isinstance(rule, ErrorRateRule):
-            return await source.extents.extent(render_query(rule.query, variables), at)
-        return await source.extents.extent(render_query(rule.query, variables), at)
+            return await source.extents.extent(replace(render_query(rule.query, variables), pods=pods), at)
+        return await source.extents.extent(replace(render_query(rule.query, variables), pods=pods), at)
 
     def _source(self, name: str) -> MetricSource:
         source = self._sources.get(name)

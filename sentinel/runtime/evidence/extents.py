@@ -40,10 +40,19 @@ class ExtentReader:
         self._telemetry = telemetry
         self._known = known
 
-    def read(self, rule: ErrorRateRule | LatencyRule, rollout: MeasuredRollout, ledger: Ledger) -> None:
-        """Ask now. A source that does not answer is asked again a tick later; meanwhile its evidence is missing."""
+    def read(
+        self,
+        rule: ErrorRateRule | LatencyRule,
+        rollout: MeasuredRollout,
+        ledger: Ledger,
+        pods: tuple[str, ...],
+    ) -> None:
+        """Ask now, about these pods; about all where none are given.
+
+        A source that does not answer is asked again a tick later; meanwhile its evidence is missing.
+        """
         name = f"extent of {rollout.record.name}/{rule.name}"
-        task = asyncio.get_running_loop().create_task(self._read(rule, rollout, ledger), name=name)
+        task = asyncio.get_running_loop().create_task(self._read(rule, rollout, ledger, pods), name=name)
         ledger.running[rule.name] = task
 
         def over(task: "asyncio.Task[bool]") -> None:
@@ -54,11 +63,15 @@ class ExtentReader:
         task.add_done_callback(over)
 
     async def _read(
-        self, rule: ErrorRateRule | LatencyRule, rollout: MeasuredRollout, ledger: Ledger
+        self,
+        rule: ErrorRateRule | LatencyRule,
+        rollout: MeasuredRollout,
+        ledger: Ledger,
+        pods: tuple[str, ...],
     ) -> bool:
         now, stable = self._clock.now(), stable_of(rollout.workload, rollout.record)
         try:
-            extent = await self._questions.extent(rule, rollout.workload, stable, now)
+            extent = await self._questions.extent(rule, rollout.workload, stable, now, pods)
         except SourceError as error:
             ledger.failing[rule.name] = missing_for(error, rule, self._telemetry)
             before = ledger.extents.get(rule.name, Extent(ledger.since, now))

@@ -51,6 +51,10 @@ class Measurer:
         """The pods as they are now, not as they were when the question was sent: they name the arms."""
         return self._snapshot(rollout.record.key) or rollout.workload
 
+    def pods(self, rule: ErrorRateRule | LatencyRule, workload: Workload) -> tuple[str, ...]:
+        """The pods in flight that share the rule's question."""
+        return self._in_flight.of(rule, workload)
+
     def begin(
         self,
         rule: MetricRule,

@@ -31,6 +31,10 @@ class RuleMeasuring(Protocol):
         """The workload as it is now."""
         ...
 
+    def pods(self, rule: ErrorRateRule | LatencyRule, workload: Workload) -> tuple[str, ...]:
+        """Which pods a rule is asked about; none are named where it is asked about all."""
+        ...
+
     def begin(
         self,
         rule: MetricRule,
@@ -106,7 +110,7 @@ class Timetable:
             if again > now:
                 return again
         if rule.name not in ledger.running:
-            self._extents.read(rule, rollout, ledger)
+            self._extents.read(rule, rollout, ledger, self._measuring.pods(rule, workload))
         return now + timing.tick(rule)
 
     def _request_settled(

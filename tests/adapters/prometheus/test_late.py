@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -17,6 +18,9 @@ from sentinel.adapters.prometheus.late.extents import LateSamples, series_of
 from sentinel.adapters.prometheus.late.lag import Lag
 from sentinel.adapters.prometheus.scrapes import Scrapes
 from sentinel.adapters.prometheus.source import PrometheusSource
+from sentinel.adapters.prometheus.spans.narrowing import Narrowing
+from sentinel.domain.errors import SourceError
+from sentinel.domain.evidence import MissingReason
 from sentinel.domain.policy.rules import CountQuery, HistogramQuery
 from tests.adapters.prometheus.fake import NOW, prometheus
 
@@ -176,24 +180,70 @@ def test_extents_never_end_before_an_earlier_one() -> None:
 
 @dataclass
 class Asked:
-    """A server that answers every question with a number."""
+    """A server that answers every question with a number, if it has one; for pods `elsewhere` with another one.
+
+    Questions that name pods may be `refused`. `intervals` are the seconds between two scrapes of each job.
+    """
 
     what: MetricsBackend
-    value: float
+    value: float | None
+    elsewhere: float | None = None
+    refused: bool = False
+    intervals: Mapping[str, float] = field(default_factory=dict)
     questions: list[str] = field(default_factory=list)
 
     async def backend(self) -> MetricsBackend:
         return self.what
 
     async def instant(self, query: str, at: datetime) -> InstantAnswer:
+        if query.startswith("quantile"):
+            return InstantAnswer(tuple(Sample({"job": job}, n) for job, n in self.intervals.items()))
         self.questions.append(query)
-        return InstantAnswer((Sample({}, self.value),))
+        named = 'pod=~"a|b"' in query
+        if named and self.refused:
+            raise SourceError("too long", reason=MissingReason.BAD_QUERY)
+        found = self.value if named or self.elsewhere is None else self.elsewhere
+        return InstantAnswer((Sample({}, found),) if found is not None else ())
+
+
+def late(asked: Asked, scrapes: Scrapes | None = None) -> LateSamples:
+    return LateSamples(asked, scrapes or Scrapes(asked.instant, 1.0), Lag(), Narrowing(asked))
+
+
+OF_PODS = replace(QUERY, pods=("a", "b"))
+
+
+async def test_a_pod_that_is_not_in_flight_holds_nothing_up() -> None:
+    """One that dies elsewhere without a word has no newer samples; how far the rollout's pods have come, counts."""
+    asked = Asked(VICTORIA, NOW.timestamp() - 3, elsewhere=NOW.timestamp() - 6)
+    extents = late(asked)
+    assert (await extents.extent(OF_PODS, NOW)).until == NOW - timedelta(seconds=2.1)
+    assert len(asked.questions) == 1
+    assert (await extents.extent(QUERY, NOW)).until == NOW - timedelta(seconds=5.1)
+
+
+@pytest.mark.parametrize("refused", [False, True], ids=["no samples", "refused"])
+async def test_where_the_pods_cannot_tell_all_do(refused: bool) -> None:
+    """They have no samples yet, or the server takes no question with so many names."""
+    asked = Asked(VICTORIA, None, elsewhere=NOW.timestamp() - 6, refused=refused)
+    extents = late(asked)
+    assert (await extents.extent(OF_PODS, NOW)).until == NOW - timedelta(seconds=5.1)
+    await extents.extent(OF_PODS, NOW + timedelta(seconds=1))
+    assert len(asked.questions) == (3 if refused else 4)
+
+
+async def test_where_intervals_differ_all_pods_tell() -> None:
+    """Those in flight may be scraped so rarely that they say nothing of what has come."""
+    newest, elsewhere = NOW.timestamp() - 3, NOW.timestamp() - 6
+    asked = Asked(VICTORIA, newest, elsewhere, intervals={"web": 1.0, "batch": 60.0})
+    extents = late(asked, Scrapes(asked.instant))
+    assert (await extents.extent(OF_PODS, NOW)).until == NOW - timedelta(seconds=5.1)
 
 
 async def test_rollouts_that_share_a_query_share_its_extent() -> None:
     """However many ask at once, the server is asked once; VictoriaMetrics past its memory of which series there are."""
     asked = Asked(VICTORIA, NOW.timestamp() - 3)
-    extents = LateSamples(asked, Scrapes(asked.instant, 1.0), Lag())
+    extents = late(asked)
     found = {(await extents.extent(QUERY, NOW)).until for _ in range(5)}
     assert found == {NOW - timedelta(seconds=2.1)}
     series = f'requests{{rollback_sentinel_at!="{NOW.timestamp():.3f}"}}'

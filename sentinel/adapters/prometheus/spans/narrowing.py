@@ -27,7 +27,7 @@ LONGEST, LONGEST_METRICSQL = 20_000, 6_000
 WIDE_AFTER_REFUSAL = timedelta(minutes=10)
 REMEMBERED = 200
 
-Query = TypeVar("Query", CountQuery, HistogramQuery)
+Query = TypeVar("Query", bound=CountQuery | HistogramQuery)
 
 
 @dataclass(slots=True)
@@ -58,6 +58,12 @@ class Narrowing:
         except (SourceError, ValueError):  # the question itself will tell
             return wide
         return query if narrow and not hides else wide
+
+    async def named(self, query: Query, at: datetime) -> Query:
+        """The query about its pods, wherever their names can be asked for: others, of what they are, would disturb."""
+        wide = about_all(query)
+        refused = at < self._wide_until.get(wide, at)
+        return query if query.pods and not refused and await self._fits(query) else wide
 
     def without(self, query: Query, error: SourceError, at: datetime) -> Query | None:
         """The query about all pods, where their names may be what is refused; None where they cannot be."""
