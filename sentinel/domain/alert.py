@@ -2,12 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol, TypeVar
 
-from sentinel.values import dataclass
+from sentinel.values import dataclass, replace
 
 
 class AlertStatus(StrEnum):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -24,16 +25,40 @@ def series_by_group(store: SeriesStore, expression: Any, group_of: GroupOf, look
         return None
     matchers, offset = tuple(matchers_of(selector)), offset_of(selector)
     of_series = group_of if stamped is None else lambda labels: group_of(unnamed(labels))
+    of_groups = _values if stamped is None else _stamps
+    return lambda time: of_groups(store.grouped(matchers, of_series), time - offset, lookback)
 
-    def values(series: Iterable[StoredSeries], at: int) -> list[float]:
-        return [sample[1] for each in series if (sample := each.at(at, lookback)) is not None]
 
-    def stamps(series: Iterable[StoredSeries], at: int) -> list[float]:
-        return [sample[0] / 1000 for each in series if (sample := each.at(at, lookback)) is not None]
+_Groups = Sequence[tuple[Labels, Sequence[StoredSeries]]]
 
-    of_group = values if stamped is None else stamps
-    return lambda time: [
-        (labels, of_group(series, time - offset)) for labels, series in store.grouped(matchers, of_series)
+
+def _values(groups: _Groups, at: int, lookback: int) -> list[tuple[Labels, list[float]]]:
+    """The newest values of each group, as `StoredSeries.at` finds them.
+
+    Written out, as it is what most questions come to; series that were put together share their times.
+    """
+    found: list[tuple[Labels, list[float]]] = []
+    known: list[int] | None = None
+    index = -1
+    for labels, series in groups:
+        values: list[float] = []
+        for each in series:
+            times = each.times
+            if times is not known:
+                known, index = times, bisect_right(times, at) - 1
+            if index >= 0 and times[index] >= at - lookback:
+                value = each.values[index]
+                if value is not None:
+                    values.append(value)
+        found.append((labels, values))
+    return found
+
+
+def _stamps(groups: _Groups, at: int, lookback: int) -> list[tuple[Labels, list[float]]]:
+    """When each of those was scraped, in seconds."""
+    return [
+        (labels, [one[0] / 1000 for each in series if (one := each.at(at, lookback)) is not None])
+        for labels, series in groups
     ]
 
 

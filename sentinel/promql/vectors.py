@@ -181,6 +181,8 @@ def _average(values: Sequence[float]) -> float:
 
 def _extreme(choose: Callable[[Iterable[float]], float]) -> Callable[[Sequence[float]], float]:
     def extreme(values: Sequence[float]) -> float:
+        if len(values) == 1:
+            return values[0]
         numbers = [value for value in values if not math.isnan(value)]
         return choose(numbers) if numbers else math.nan
 

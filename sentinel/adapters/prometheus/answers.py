@@ -49,8 +49,8 @@ class InstantAnswer:
     @property
     def weight(self) -> int:
         """How much memory it takes, in samples."""
-        buckets = [sample.buckets for sample in self.samples if sample.buckets is not None]
-        return 1 + len(self.samples) + sum(len(each.ranges) for each in buckets)
+        buckets = [each for _, _, each in self.samples if each is not None]
+        return 1 + len(self.samples) + sum([len(each.ranges) for each in buckets])
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +112,12 @@ def joined(answers: Iterable[InstantAnswer]) -> InstantAnswer:
 
 def summed(answer: InstantAnswer, labels: Sequence[str]) -> InstantAnswer:
     """What `sum by` these labels makes of an answer; the only sample of a sum keeps its other labels."""
-    groups: dict[tuple[str | None, ...], list[Sample]] = {}
-    for sample in answer.samples:
-        groups.setdefault(tuple([sample.labels.get(label) for label in labels]), []).append(sample)
-    if len(groups) == len(answer.samples):
+    keys = [tuple([sample.labels.get(label) for label in labels]) for sample in answer.samples]
+    if len(set(keys)) == len(keys):
         return answer
+    groups: dict[tuple[str | None, ...], list[Sample]] = {}
+    for key, sample in zip(keys, answer.samples, strict=True):
+        groups.setdefault(key, []).append(sample)
     return InstantAnswer(tuple(_sum(group, labels) for group in groups.values()))
 
 

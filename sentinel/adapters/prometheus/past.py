@@ -1,7 +1,6 @@
 """The counters of pods over a longer time: which queries tell them, and what the answers come to."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 
 from sentinel.adapters.prometheus.answers import Track
 from sentinel.adapters.prometheus.refusing import checked, read
@@ -11,6 +10,7 @@ from sentinel.domain.evidence import Past, PastCounters
 from sentinel.domain.policy.rules import Arms, CountQuery, HistogramQuery
 from sentinel.engine.arms.selector import label_name
 from sentinel.engine.arms.variables import alternation
+from sentinel.values import replace
 
 
 def counted_by(query: CountQuery | HistogramQuery) -> str:

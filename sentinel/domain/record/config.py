@@ -1,12 +1,12 @@
 """What a record remembers of the config that the pods of a rollout are started with."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import field, replace
+from dataclasses import field
 from datetime import datetime
 
 from sentinel.domain.figures import moment
 from sentinel.domain.workload.config import ABSENT, ConfigFact
-from sentinel.values import dataclass
+from sentinel.values import dataclass, replace
 
 MAX_CHANGES = 20
 

@@ -1,13 +1,13 @@
 """What a record lists: its decisions with their outcomes, its alerts, its notice."""
 
 from collections.abc import Mapping
-from dataclasses import field, replace
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 
 from sentinel.domain.alert import AlertStatus
 from sentinel.domain.verdict import NO_CAUSE, DecisionCause, Number
-from sentinel.values import dataclass
+from sentinel.values import dataclass, replace
 
 
 class Action(StrEnum):

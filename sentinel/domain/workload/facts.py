@@ -1,7 +1,7 @@
 """Workloads as one snapshot of the cluster shows them: facts that a driver states, whatever the kind."""
 
 from collections.abc import Mapping
-from dataclasses import field, replace
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 
@@ -11,7 +11,7 @@ from sentinel.domain.workload.kinds import WorkloadKind
 from sentinel.domain.workload.pairing import Pairing
 from sentinel.domain.workload.pods import Pod
 from sentinel.domain.workload.revision import ObjectRef, Revision
-from sentinel.values import dataclass
+from sentinel.values import dataclass, replace
 
 GUARD_LABEL = "rollback-sentinel.dev/guard"
 
@@ -255,6 +255,7 @@ class Workload:
     deleting: bool = False
     config: tuple[ConfigFact, ...] = ()
     _by_hash: dict[str, tuple[Pod, ...]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _unsound: dict[str, tuple[Pod, ...]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def observed(self) -> bool:
@@ -309,4 +310,13 @@ class Workload:
         if found is None:
             found = tuple(pod for pod in self.pods if pod.revision == revision.hash and not pod.deleting)
             self._by_hash[revision.hash] = found
+        return found
+
+    def unsound_of(self, revision: Revision) -> tuple[Pod, ...]:
+        """Those of them that do not simply run; mostly there is none, and then no rule on pods has to look at any."""
+        found = self._unsound.get(revision.hash)
+        if found is None:
+            found = self._unsound[revision.hash] = tuple(
+                [pod for pod in self.pods_of(revision) if not pod.sound]
+            )
         return found

@@ -72,6 +72,21 @@ class Pod:
     containers: tuple[Container, ...] = ()
 
     @property
+    def sound(self) -> bool:
+        """Whether it simply runs: ready on a ready node, and no container of it waits, restarted, or ended but to be
+        followed by the next."""
+        if not (self.ready and self.node_ready and self.phase == "Running" and not self.reason):
+            return False
+        return self.unschedulable is None and all(map(_is_sound, self.containers))
+
+    @property
     def restarts(self) -> int:
         """Restarts of all its containers together."""
         return sum(container.restarts for container in self.containers)
+
+
+def _is_sound(container: Container) -> bool:
+    if container.restarts or container.waiting is not None or container.last is not None:
+        return False
+    ended = container.terminated
+    return ended is None or (container.runs_once and ended.exit_code == 0)

@@ -6,7 +6,6 @@ fired, after its rule's `for:`. What cannot be told apart holds the rollout and 
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -21,7 +20,7 @@ from sentinel.domain.words import plain
 from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.domain.workload.kinds import REPLICA_SET
 from sentinel.engine.alerts.naming import SeenHash, hash_in, hash_of_replica_set, readings, spelt_out
-from sentinel.values import dataclass
+from sentinel.values import dataclass, replace
 
 STORM_WORKLOADS = 3
 STORM_WITHIN = timedelta(minutes=2)

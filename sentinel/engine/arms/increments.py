@@ -1,23 +1,13 @@
-"""From readings of counters to what each arm counted in a tick: whole-number differences per pod.
+"""From readings of counters to what each arm counted in a tick: whole-number differences per pod (`growth`).
 
-No rate is extrapolated and no first increment is missed: the difference of two readings of one counter is exact.
-What makes a difference unusable is said by name and never becomes a number:
-
-- A counter that went backwards: the process restarted (then it counted from zero, and its present value is the
-  increment) or the source is at fault (two Prometheus servers that take turns, a series that vanished). Only a
-  container start in the watch tells the two apart. It may lie before the tick by as much as the first reading is
-  older than the tick.
-- Errors (or a histogram's sum and count) without a series for a pod, while other series name no pod, or a pod without
-  a total: those may be this pod's.
-- A first reading from before the pod was made is of another pod, which had its name: the pod counts from zero.
-- A counter without a first reading: it counts from zero if the process is younger than the tick, or if the same
-  pod was observed before and only this series is new (the first error); else its past is unknown.
+An arm without any series is missing as a whole, and each of its pods that has no usable number by name. Errors (or a
+histogram's sum and count) without a series for a pod, while other series name no pod, or a pod without a total: those
+may be this pod's.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import field
 from datetime import datetime, timedelta
-from math import inf, isfinite
 from typing import Generic, TypeVar
 
 from sentinel.domain.evidence import (
@@ -28,7 +18,6 @@ from sentinel.domain.evidence import (
     Missing,
     MissingReason,
     PodStart,
-    Reading,
     Span,
     Subject,
     as_histogram,
@@ -36,19 +25,11 @@ from sentinel.domain.evidence import (
 from sentinel.domain.policy.rules import Arms
 from sentinel.domain.workload.facts import Workload
 from sentinel.domain.workload.revision import Revision
+from sentinel.engine.arms.growth import counts_of, histogram_of
 from sentinel.engine.arms.split import BASELINE, CANDIDATE, Member, Split, split_arms
-from sentinel.values import dataclass
-
-STAMP_RESOLUTION = timedelta(seconds=1)
-"""Kubernetes cuts the times in a pod's status to whole seconds."""
-
-_NO_BOUNDS = ("sum", "count")
-
-_ROUNDING = 1e-6
-"""Seconds by which a sum of latencies may fall through rounding alone."""
+from sentinel.values import dataclass, replace
 
 _Number = TypeVar("_Number", Counts, Histogram)
-_Values = Mapping[str, float]
 
 
 def count_tick(
@@ -68,7 +49,7 @@ def count_tick(
     has zero counts and its reasons in `missing`; the tick's `baseline` is None only where no stable pod is left.
     """
     split = split_arms(workload, candidate, baseline, since, warmup, arms)
-    tallies = _tally(split, spans, workload.key.namespace, lambda s, m: _counts(s, m, since, until))
+    tallies = _tally(split, spans, workload.key.namespace, lambda s, m: counts_of(s, m, since, until))
     young = {name: as_histogram(counts) for name, counts in tallies.young.items()}
     return CountTick(
         since,
@@ -95,7 +76,7 @@ def histogram_tick(
     """Both arms' latencies between `since` and `until`; arms and missing evidence as in `count_tick`."""
     split = split_arms(workload, candidate, baseline, since, warmup, arms)
     spans = _of_one_form(spans, split, workload.key.namespace)
-    tallies = _tally(split, spans, workload.key.namespace, lambda s, m: _histogram(s, m, since, until))
+    tallies = _tally(split, spans, workload.key.namespace, lambda s, m: histogram_of(s, m, since, until))
     return HistogramTick(
         since,
         until,
@@ -108,9 +89,11 @@ def histogram_tick(
 
 def _of_one_form(spans: Sequence[Span], split: Split, namespace: str) -> Sequence[Span]:
     """The spans; all of the arms' are missing where their histograms, or one's at two times, are kept in two forms."""
+    if len(_forms(spans)) < 2:
+        return spans
     names = {member.name for members in split.members.values() for member in members}
     own = [span for span in spans if _is_of(span.subject, namespace) and str(span.subject) in names]
-    forms = sorted({r.form for span in own for r in (span.before, span.after) if r is not None and r.form})
+    forms = sorted(_forms(own))
     if len(forms) < 2:
         return spans
     detail = f"some of these histograms are {' and some '.join(forms)}: their buckets are not compared"
@@ -118,6 +101,11 @@ def _of_one_form(spans: Sequence[Span], split: Split, namespace: str) -> Sequenc
         replace(span, missing=Missing(MissingReason.MIXED_FORMS, str(span.subject), detail)) for span in own
     )
     return (*(span for span in spans if span not in own), *mixed)
+
+
+def _forms(spans: Sequence[Span]) -> set[str]:
+    """The forms in which these histograms are kept."""
+    return {reading.form for span in spans for reading in (span.before, span.after) if reading} - {""}
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,104 +219,3 @@ def _number(
     if spans[0].missing is not None:
         return Missing(spans[0].missing.reason, member.name, spans[0].missing.detail)
     return measure(spans[0], member)
-
-
-def _counts(span: Span, member: Member, since: datetime, until: datetime) -> Counts | Missing:
-    grown = _growth(_cleared(span, lambda values: "total" in values), member, since, until)
-    if isinstance(grown, Missing):
-        return grown
-    counts = Counts(round(grown["total"]), round(grown.get("errors", 0.0)))
-    if counts.errors > counts.total:
-        detail = f"{counts.errors} errors of {counts.total} requests"
-        return Missing(MissingReason.ERRORS_OVER_TOTAL, member.name, detail)
-    return counts
-
-
-def _histogram(span: Span, member: Member, since: datetime, until: datetime) -> Histogram | Missing:
-    span = _at_common_bounds(_cleared(span, lambda values: any(key not in _NO_BOUNDS for key in values)))
-    grown = _growth(span, member, since, until)
-    if isinstance(grown, Missing):
-        return grown
-    buckets = _bounds(grown)
-    if inf not in buckets and "count" in grown:
-        buckets[inf] = grown["count"]
-    if inf not in buckets:
-        return Missing(MissingReason.NO_DATA, member.name, "the histogram has no +Inf bucket")
-    bounds = tuple(sorted(buckets))
-    cumulative = [round(buckets[bound]) for bound in bounds]
-    counts = tuple(n - below for n, below in zip(cumulative, [0, *cumulative], strict=False))
-    if any(n < 0 for n in counts):
-        detail = "a bucket counts less than the bucket below it"
-        return Missing(MissingReason.WENT_BACKWARDS, member.name, detail)
-    return Histogram(bounds, counts, _seconds(span, grown))
-
-
-def _at_common_bounds(span: Span) -> Span:
-    """The span without the bounds that only one of its readings has: what they counted in between is unknown."""
-    if span.before is None or span.after is None or span.before.values.keys() == span.after.values.keys():
-        return span
-    apart = (span.before.values.keys() ^ span.after.values.keys()).difference(_NO_BOUNDS)
-    before, after = (
-        replace(reading, values={key: n for key, n in reading.values.items() if key not in apart})
-        for reading in (span.before, span.after)
-    )
-    return replace(span, before=before, after=after)
-
-
-def _seconds(span: Span, grown: _Values) -> float | None:
-    """How much a histogram's sum grew; None where it is not a sum of the latencies in the buckets.
-
-    One that was not there before has a past that the buckets do not have. Negative latencies, of a clock that was set
-    back, make it fall.
-    """
-    if "sum" not in grown or (span.before is not None and "sum" not in span.before.values):
-        return None
-    return max(0.0, grown["sum"]) if grown["sum"] > -_ROUNDING else None
-
-
-def _bounds(values: _Values) -> dict[float, float]:
-    return {float(key): n for key, n in values.items() if key not in _NO_BOUNDS}
-
-
-def _cleared(span: Span, is_whole: Callable[[_Values], bool]) -> Span:
-    """The span without readings that lack what they are about."""
-
-    def whole(reading: Reading | None) -> Reading | None:
-        return reading if reading is not None and is_whole(reading.values) else None
-
-    before, after = whole(span.before), whole(span.after)
-    if before is span.before and after is span.after:
-        return span
-    return Span(span.subject, before, after, cumulative=span.cumulative)
-
-
-def _growth(span: Span, member: Member, since: datetime, until: datetime) -> _Values | Missing:
-    """How much each counter of a span grew."""
-    if span.after is None:
-        return Missing(MissingReason.NO_DATA, member.name)
-    after, before = span.after.values, span.before.values if span.before is not None else {}
-    if not all(isfinite(n) for n in (*after.values(), *before.values())):
-        return Missing(MissingReason.NOT_A_NUMBER, member.name)
-    if any(n < 0 for key, n in after.items() if key != "sum"):
-        return Missing(MissingReason.WENT_BACKWARDS, member.name, "a negative count")
-    if not span.cumulative:
-        return after
-    if span.before is None:
-        return after if member.started_after(since) else Missing(MissingReason.FIRST_SAMPLE, member.name)
-    if member.made_after(span.before.observed_at):
-        if member.made_after(span.after.observed_at - STAMP_RESOLUTION):
-            detail = "its series are still those of the pod that had its name before"
-            return Missing(MissingReason.NO_DATA, member.name, detail)
-        return after
-    fell = {key for key, n in before.items() if _fell(n, after.get(key, 0.0))}
-    read_from = min(since, span.before.observed_at) - STAMP_RESOLUTION
-    if fell and member.restarted_within(read_from, until):
-        return after
-    if fell <= {"sum"}:
-        return {key: n - before.get(key, 0.0) for key, n in after.items() if key not in fell}
-    return Missing(MissingReason.WENT_BACKWARDS, member.name, "but none of its containers restarted")
-
-
-def _fell(before: float, after: float) -> bool:
-    """Whether a counter went backwards, by more than the rounding of a sum of floating-point numbers."""
-    return after < before - 1e-9 * abs(before)

@@ -8,13 +8,13 @@ regular expression are left alone. Datadog: values are written in tag filters, l
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import lru_cache
 from typing import TypeVar
 
 from sentinel.domain.policy.rules import PROMETHEUS, CountQuery, HistogramQuery, ValueQuery, kind_of
 from sentinel.domain.workload.facts import Workload
 from sentinel.domain.workload.revision import Revision
+from sentinel.values import replace
 
 Variable = str | tuple[str, ...]
 Variables = Mapping[str, Variable]

@@ -1,7 +1,6 @@
 """What is to be measured when, and what a measurement comes to: the pure part of collecting evidence."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -27,7 +26,7 @@ from sentinel.engine.exposure.switching import stands_by
 from sentinel.engine.rules.environment import over_limit
 from sentinel.engine.rules.query_rule import next_due
 from sentinel.engine.rules.standing import EXPECTED, STALE_AFTER
-from sentinel.values import dataclass
+from sentinel.values import dataclass, replace
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 HOUR_BEFORE = timedelta(hours=1)

@@ -1,12 +1,12 @@
 """Our brake on a rollout: how it is signed, and how to recognise that people lifted it."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sentinel.domain.policy.policy import Policy
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import RolloutState
 from sentinel.domain.workload.facts import Mark, Workload
+from sentinel.values import replace
 
 
 def brake_mark(record: Record, policy: Policy, now: datetime) -> Mark:

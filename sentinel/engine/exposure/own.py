@@ -1,11 +1,11 @@
 """Steps that the workload's own controller makes: followed, and promoted where it waits."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sentinel.domain.decision import Promote
 from sentinel.domain.record.state import RolloutState
 from sentinel.domain.workload.facts import Workload
+from sentinel.values import replace
 
 STEPS_SKIPPED = "StepsSkipped"
 """The reason of an advance past all the steps that are left."""

@@ -1,6 +1,5 @@
 """The end of a hold on a keeper: it is released when its reason is over, and people learn of the rest."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sentinel.domain.figures import duration
@@ -9,7 +8,7 @@ from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
 from sentinel.domain.workload.facts import Workload
 from sentinel.domain.workload.keeper import Keeper, KeeperHold, KeeperHoldEnd
-from sentinel.values import dataclass
+from sentinel.values import dataclass, replace
 
 OVERDUE = "KeeperHoldOverdue"
 """The reason of an escalation: a hold is in force for longer than it was meant to be."""

@@ -5,16 +5,15 @@ the missing evidence.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sentinel.domain.record.state import RolloutState
 from sentinel.domain.verdict import VerdictKind
 from sentinel.domain.workload.facts import Workload
 from sentinel.domain.workload.pods import Pod
-from sentinel.engine.pods.cluster_faults import cluster_keeps, keeping_since
+from sentinel.engine.pods.cluster_faults import PodFault, cluster_keeps, keeping_since
 from sentinel.engine.pods.setting_up import PROMPT
-from sentinel.values import dataclass
+from sentinel.values import dataclass, replace
 
 TOLD_AFTER = timedelta(seconds=45)
 """A wait this long is reported, but nobody is called: a node that an autoscaler adds often takes longer."""
@@ -46,9 +45,12 @@ def cluster_wait(workload: Workload, now: datetime) -> ClusterWait | None:
     if (first := workload.in_the_way) is not None:
         message = f"pod {first.name}, not of the candidate, is not ready, so no other pod is replaced: delete that pod"
         return ClusterWait("BrokenPodBefore", message, first.unready_since)
-    pods = counted(workload.pods_of(workload.candidate), now)
-    pulled = pulled_by(pods)
-    faults = [fault for pod in pods if (fault := cluster_keeps(pod, pulled, now)) is not None]
+    pods: Sequence[Pod] = workload.pods_of(workload.candidate)
+    faults: list[PodFault] = []
+    if workload.unsound_of(workload.candidate):
+        pods = counted(pods, now)
+        pulled = pulled_by(pods)
+        faults = [fault for pod in pods if (fault := cluster_keeps(pod, pulled, now)) is not None]
     if not faults:
         traffic = workload.exposure.traffic
         return ClusterWait("NotInForce", traffic.awaited, None) if traffic and traffic.awaited else None
@@ -61,7 +63,9 @@ def turns_at(workload: Workload, now: datetime) -> datetime | None:
     """The earliest time after now at which a wait begins, or must be reported, by time alone."""
     wait = cluster_wait(workload, now)
     ahead = [wait.since + TOLD_AFTER] if wait is not None and wait.since is not None else []
-    pods = counted(workload.pods_of(workload.candidate), now)
+    pods: Sequence[Pod] = ()
+    if workload.unsound_of(workload.candidate):
+        pods = counted(workload.pods_of(workload.candidate), now)
     ahead += [at + PROMPT for at in map(keeping_since, pods) if at is not None]
     ahead += [pod.unready_since + REPLACED_AFTER for pod in pods if pod.phase in ENDED and pod.unready_since]
     return min((at for at in ahead if at > now), default=None)

@@ -1,6 +1,5 @@
 """Takes in what was measured and answered since the last time, and judges every rule and alert by it."""
 
-from dataclasses import replace
 from functools import partial
 
 from sentinel.domain.policy.rules import ErrorRateRule, LatencyRule
@@ -13,6 +12,7 @@ from sentinel.engine.reconciling.view import View
 from sentinel.engine.reconciling.working_state import WorkingState
 from sentinel.engine.rollout.situation import Situation
 from sentinel.engine.rules.environment import confirm
+from sentinel.values import replace
 
 
 def judge_collected(situation: Situation, view: View, working: WorkingState) -> Effects[Situation]:

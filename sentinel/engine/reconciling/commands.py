@@ -6,7 +6,6 @@ another rollout or is too old.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from datetime import timedelta
 
 from sentinel.domain.command import Command, CommandAction, CommandPhase, Refusal
@@ -29,7 +28,7 @@ from sentinel.engine.rollout.progress import promote, steered
 from sentinel.engine.rollout.situation import Situation
 from sentinel.engine.rollout.undo.target import NoTarget, choose_target, numbered_target
 from sentinel.engine.rollout.undo.undoing import keeper_refusal, undo_to
-from sentinel.values import dataclass
+from sentinel.values import dataclass, replace
 
 VALID_FOR = timedelta(minutes=10)
 """A command that no sentinel saw for so long was meant for another moment."""

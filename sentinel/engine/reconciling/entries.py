@@ -1,7 +1,6 @@
 """Decisions as they are written down."""
 
 import hashlib
-from dataclasses import replace
 from datetime import datetime
 
 from sentinel.domain.decision import Decision
@@ -9,6 +8,7 @@ from sentinel.domain.policy.policy import Mode
 from sentinel.domain.record.entries import Action, DecisionEntry, Outcome, OutcomeKind
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
+from sentinel.values import replace
 
 ONCE_PER_ROLLOUT = frozenset({Action.START, Action.PROMOTE, Action.UNDO, Action.SUPERSEDE, Action.RESTORED})
 

@@ -1,7 +1,6 @@
 """Looks at the holds on who deploys a workload: they are released when their reason is over, and never outlive it."""
 
 from collections.abc import Generator
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +15,7 @@ from sentinel.engine.reconciling.carrying import Carrying
 from sentinel.engine.reconciling.effects import Effect, ReleaseKeeper, Report
 from sentinel.engine.reconciling.entries import entry_for
 from sentinel.engine.reconciling.view import View
+from sentinel.values import replace
 
 
 class Keeping:

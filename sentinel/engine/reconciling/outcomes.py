@@ -1,7 +1,6 @@
 """What a reconcile comes to: a decision entered and made, completed, or kept, and the answers to commands."""
 
 from collections.abc import Generator
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -22,6 +21,7 @@ from sentinel.engine.rollout.holding import damage_limiting_pause
 from sentinel.engine.rollout.progress import steered
 from sentinel.engine.rollout.situation import Situation
 from sentinel.engine.rollout.undo.undoing import next_of_undo
+from sentinel.values import replace
 
 SAID_BY_SILENCE = frozenset({"NotReadyInTime"})
 """Reasons that rest on nothing having come: they are looked up first, since a watch may have gone deaf."""

@@ -1,7 +1,5 @@
 """Tells people the outcome of a revert in Git, which is proposed beside the reconciles and noted in the record."""
 
-from dataclasses import replace
-
 from sentinel.domain.decision import Decision
 from sentinel.domain.record.entries import Action, Outcome, OutcomeKind, Owed
 from sentinel.domain.workload.facts import Workload, WorkloadKey
@@ -10,6 +8,7 @@ from sentinel.engine.reconciling.effects import Report
 from sentinel.engine.reconciling.entries import entry_for
 from sentinel.engine.reconciling.outcomes import Effects
 from sentinel.engine.reconciling.view import View
+from sentinel.values import replace
 
 
 def tell_reverts(

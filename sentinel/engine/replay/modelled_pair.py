@@ -5,7 +5,6 @@ ready. When the stable takes the candidate's template it rolls as a modelled wor
 the canary's numbers. Which requests come to which pod is for the series of the test to say.
 """
 
-from dataclasses import replace
 from datetime import datetime
 
 from sentinel.domain.decision import Adopt, Change, Release, Restore, SetTraffic
@@ -21,6 +20,7 @@ from sentinel.engine.replay.modelled_workload import (
     counted,
     made_pod,
 )
+from sentinel.values import replace
 
 
 class ModelledPair:

@@ -5,7 +5,6 @@ of each revision a weight comes to, without a traffic router). Analyses, experim
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime
 from fractions import Fraction
 from math import ceil, floor
@@ -16,6 +15,7 @@ from sentinel.domain.workload.own_steps import OwnStep, position
 from sentinel.domain.workload.revision import Revision
 from sentinel.engine.replay.modelled_pods import ModelledPod
 from sentinel.engine.replay.modelled_workload import ModelledWorkload, WorkloadShape
+from sentinel.values import replace
 
 ABORTED = "a person aborted it"
 

@@ -1,6 +1,5 @@
 """A model of a blue-green pair: pods of both revisions side by side, of which those of one serve."""
 
-from dataclasses import replace
 from datetime import datetime
 
 from sentinel.domain.decision import Adopt, Change, Release, Restore
@@ -15,6 +14,7 @@ from sentinel.domain.workload.facts import (
 )
 from sentinel.domain.workload.revision import Revision
 from sentinel.engine.replay.modelled_workload import ModelledWorkload, WorkloadShape
+from sentinel.values import replace
 
 
 class ModelledSwitch(ModelledWorkload):

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sentinel.domain.decision import Change, Decision
@@ -26,6 +25,7 @@ from sentinel.engine.rollout.holding import hold
 from sentinel.engine.rollout.lifecycle import REAPPLIED_WITHIN, ROLLED_BACK, Begin
 from sentinel.engine.rollout.situation import Situation
 from sentinel.engine.rollout.undo.undoing import keeper_refusal, undo
+from sentinel.values import replace
 
 JUST_AFTER = timedelta(milliseconds=1)
 NOTHING_READ = ConfigReading()

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import timedelta
 
 from sentinel.domain.decision import Decision, Restart
@@ -17,6 +16,7 @@ from sentinel.domain.workload.config import ABSENT, ConfigKind, ConfigReading
 from sentinel.domain.workload.facts import Ability, Workload
 from sentinel.engine.rollout.holding import QUIET_FOR
 from sentinel.engine.rollout.situation import Situation
+from sentinel.values import replace
 
 SETTLED_AFTER = timedelta(seconds=10)
 """Tools that apply a ConfigMap often apply the template that goes with it right after: then that is the rollout."""

@@ -59,8 +59,11 @@ def _decide(situation: Situation) -> Decision:
 
 
 def _first(situation: Situation, *questions: Callable[[Situation], Decision | None]) -> Decision | None:
-    answers = (question(situation) for question in questions)
-    return next((answer for answer in answers if answer is not None), None)
+    for question in questions:
+        answer = question(situation)
+        if answer is not None:
+            return answer
+    return None
 
 
 def _obey(situation: Situation) -> Decision | None:

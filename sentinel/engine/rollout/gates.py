@@ -7,7 +7,6 @@ not end, and what the settings do not allow, prove nothing.
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sentinel.domain.decision import Decision
@@ -21,6 +20,7 @@ from sentinel.domain.verdict import DecisionCause, RuleVerdict, VerdictKind
 from sentinel.engine.rollout.holding import hold
 from sentinel.engine.rollout.situation import Situation
 from sentinel.engine.rollout.undo.undoing import condemn
+from sentinel.values import replace
 
 JOB_GRACE = timedelta(seconds=30)
 """Kubernetes ends a Job that takes too long by itself: so long it is given to say so."""

@@ -5,7 +5,6 @@ missed event or a change by hand needs no special code.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sentinel.domain.policy.policy import UndoPolicy
@@ -16,7 +15,7 @@ from sentinel.domain.workload.revision import Revision
 from sentinel.engine.exposure.steering import dormant
 from sentinel.engine.exposure.switching import serving as beside_candidate
 from sentinel.engine.rollout.badness import known_bad
-from sentinel.values import dataclass
+from sentinel.values import dataclass, replace
 
 REAPPLIED_WITHIN = timedelta(minutes=10)
 """An undone template that comes back this soon was restored by someone who may not know: never undone twice."""

@@ -1,7 +1,5 @@
 """People first: what a human stopped by hand is theirs, and what a human let go stays let go."""
 
-from dataclasses import replace
-
 from sentinel.domain.decision import Decision
 from sentinel.domain.figures import percent
 from sentinel.domain.policy.policy import Mode
@@ -15,6 +13,7 @@ from sentinel.engine.rollout.holding import hold
 from sentinel.engine.rollout.progress import later
 from sentinel.engine.rollout.situation import Situation
 from sentinel.engine.rollout.undo.target import stable_changed
+from sentinel.values import replace
 
 
 def obey(situation: Situation) -> Decision | None:

@@ -4,7 +4,7 @@ A pod's status tells its latest end only. So that every first crash is seen ther
 and a crash counts as the first where at most one more followed it within the tick.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 from sentinel.domain.evidence import Counts
@@ -29,19 +29,22 @@ def crash_tick(
     Pods take part from `warmup` after their creation on: a cold start is not evidence here.
     """
     until = now.replace(microsecond=0) - SETTLES
-    ours, theirs = workload.pods_of(workload.candidate), workload.pods_of(baseline)
     if until <= since:
         return None
-    crashed = [pod for pod in ours if _crashes_within(pod, since, until, warmup)]
-    others = [pod for pod in theirs if _crashes_within(pod, since, until, warmup)]
+    suspects = workload.unsound_of(workload.candidate), workload.unsound_of(baseline)
+    crashed, others = (
+        [pod for pod in pods if _crashes_within(pod, since, until, warmup)] for pods in suspects
+    )
     if until - since < TICK and not crashed and not others:
         return None
+    ours, theirs = workload.pods_of(workload.candidate), workload.pods_of(baseline)
+    unsound = {pod.name for pods in suspects for pod in pods}
     nodes = {pod.node for pod in ours if pod.node is not None}
     return CrashTick(
         since,
         until,
-        Counts(_exposure(ours, since, until, warmup), len(crashed)),
-        Counts(_exposure(theirs, since, until, warmup), len(others)),
+        Counts(_exposure(ours, unsound, since, until, warmup), len(crashed)),
+        Counts(_exposure(theirs, unsound, since, until, warmup), len(others)),
         frozenset(pod.node for pod in crashed if pod.node is not None),
         len(nodes),
     )
@@ -49,7 +52,7 @@ def crash_tick(
 
 def ripe_at(workload: Workload, baseline: Revision, since: datetime, warmup: timedelta) -> datetime | None:
     """When the next first crash that is known already can be taken in."""
-    pods = (*workload.pods_of(workload.candidate), *workload.pods_of(baseline))
+    pods = (*workload.unsound_of(workload.candidate), *workload.unsound_of(baseline))
     ends = (at for pod in pods if (at := _first_crash(pod, since)) is not None and _counts(pod, at, warmup))
     first = min(ends, default=None)
     return first + SETTLES + timedelta(seconds=1) if first is not None else None
@@ -73,8 +76,8 @@ def _first_crash(pod: Pod, since: datetime) -> datetime | None:
 
 
 def _ended(pod: Pod) -> bool:
-    """Whether a run of any of its containers is over: of few pods, though of all that have init containers."""
-    return any(c.terminated is not None or c.last is not None for c in pod.containers)
+    """Whether a run of any of its containers is over that was not to end."""
+    return any(end_of(each) is not None for each in pod.containers if not each.runs_once)
 
 
 def _first_end(container: Container, since: datetime) -> datetime | None:
@@ -87,13 +90,15 @@ def _first_end(container: Container, since: datetime) -> datetime | None:
     return end.finished_at if crashes <= 1 and end.finished_at > since else None
 
 
-def _exposure(pods: Sequence[Pod], since: datetime, until: datetime, warmup: timedelta) -> int:
+def _exposure(
+    pods: Sequence[Pod], unsound: Collection[str], since: datetime, until: datetime, warmup: timedelta
+) -> int:
     """For how many seconds, summed over the pods, they ran in this time without having crashed before."""
     seconds = 0.0
     for pod in pods:
         if pod.created_at is None:
             continue
-        ended = _ended(pod) and any(end_of(each) is not None for each in pod.containers if not each.runs_once)
+        ended = pod.name in unsound and _ended(pod)
         end = _first_crash(pod, since) if ended else until
         begin = max(since, pod.created_at + warmup)
         if end is not None:

@@ -1,12 +1,10 @@
 """What must hold around a candidate that is proven bad with no stable pod beside it to compare with."""
 
-from dataclasses import replace
-
 from sentinel.domain.evidence import CountTick, HistogramTick
 from sentinel.domain.policy.rules import ErrorRateRule, LatencyRule
 from sentinel.domain.record.holds import HoldReason
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
-from sentinel.values import dataclass
+from sentinel.values import dataclass, replace
 
 OTHERS_OVER = 2
 """As many other workloads over their limits at the same time point at the environment, not at the candidate."""

@@ -5,7 +5,6 @@ requests, while the baseline beside it is within the limit and no workload of th
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import cast
 
 from sentinel.domain.evidence import ERRORS_OVER, CountTick
@@ -14,6 +13,7 @@ from sentinel.domain.policy.rules import ErrorRateRule
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
 from sentinel.domain.workload.facts import Workload
 from sentinel.engine.statistics.histograms import tail
+from sentinel.values import replace
 
 Json = Mapping[str, object]
 

@@ -23,6 +23,7 @@ from sentinel.values import replace
 
 FAILING_SHARE = 0.1
 """In which share of the candidate's pods a health fault must show."""
+ALL_READY = "all candidate pods are ready"
 SPREAD_FROM = 3
 """From this many candidate pods on, a fault must show on two of them, and on two of several nodes."""
 
@@ -35,6 +36,8 @@ def judge_crash_loop(
     Init containers and sidecars count. Restarts of other revisions' pods never do, nor do pods that the cluster
     stopped (evicted, preempted, shut down with their node).
     """
+    if not workload.unsound_of(candidate):
+        return _sound(rule.name, workload.pods_of(candidate), "no candidate pod crashes")
     pods = counted(workload.pods_of(candidate), now)
     crashes = {pod.name: container for pod in pods if (container := crash_of(pod, rule, now)) is not None}
     failing = [pod for pod in pods if pod.name in crashes]
@@ -71,7 +74,10 @@ def judge_health(
     `ever_pulled`: some pod of this revision has had all its images once, so that a pull that fails is the registry's
     fault. What is the cluster's fault is inconclusive.
     """
-    pods = counted(workload.pods_of(candidate), now)
+    pods: Sequence[Pod] = workload.pods_of(candidate)
+    if not workload.unsound_of(candidate):
+        return _unless_stopped(_sound(rule.name, pods, ALL_READY), pods, workload, baseline)
+    pods = counted(pods, now)
     unwell = [pod for pod in pods if not (pod.ready and pod.node_ready)]
     pulled: Collection[str] = ()
     if unwell:
@@ -80,7 +86,7 @@ def judge_health(
     own = [fault for fault in faults if not fault.cluster]
     excused = [fault for fault in faults if fault.cluster]
     numbers = _numbers(pods, [fault.pod for fault in own])
-    verdict = _unfailed(rule.name, pods, numbers, "all candidate pods are ready")
+    verdict = _unfailed(rule.name, pods, numbers, ALL_READY)
     if own:
         summary = f"{len(own)} of {len(pods)} candidate pods failing: {own[0]}"
         cause = _cause(fault.since for fault in own)
@@ -94,32 +100,29 @@ def judge_health(
     if excused:
         summary = f"{len(excused)} of {len(pods)} candidate pods held up by the cluster: {excused[0]}"
         return replace(verdict, kind=VerdictKind.INCONCLUSIVE, reason=excused[0].reason, message=summary)
-    if workload.create_failure and verdict.kind is VerdictKind.PENDING and not own:
-        summary = f"{verdict.message}; pods cannot be created: {workload.create_failure}"
-        return replace(verdict, kind=VerdictKind.INCONCLUSIVE, reason="FailedCreate", message=summary)
-    if workload.progress_deadline_exceeded and not own:
-        return _progress_stopped(verdict, pods, workload, baseline)
-    return verdict
+    return verdict if own else _unless_stopped(verdict, pods, workload, baseline)
 
 
 def wake_at(
     rule: HealthRule, workload: Workload, candidate: Revision, baseline: Revision | None, now: datetime
 ) -> datetime | None:
     """The earliest time after now at which the health verdict may change by time alone."""
-    ends = (deadline(pod, rule) for pod in _pods_of(workload, candidate, baseline))
-    return min((end for end in ends if end is not None and end > now), default=None)
+    ends = [deadline(pod, rule) for pod in _unsound(workload, candidate, baseline)]
+    return min([end for end in ends if end is not None and end > now], default=None)
 
 
 def settled_at(
     rule: CrashLoopRule, workload: Workload, candidate: Revision, baseline: Revision | None, now: datetime
 ) -> datetime | None:
     """The earliest time after now at which the verdict on crash loops may change by time alone."""
-    ends = (end for pod in _pods_of(workload, candidate, baseline) for end in settles_at(pod, rule))
-    return min((end for end in ends if end > now), default=None)
+    ends = [end for pod in _unsound(workload, candidate, baseline) for end in settles_at(pod, rule)]
+    return min([end for end in ends if end > now], default=None)
 
 
-def _pods_of(workload: Workload, *revisions: Revision | None) -> Iterable[Pod]:
-    return (pod for revision in revisions if revision is not None for pod in workload.pods_of(revision))
+def _unsound(workload: Workload, *revisions: Revision | None) -> list[Pod]:
+    """The pods that time alone may turn: no clock runs for one that is sound."""
+    known = [revision for revision in revisions if revision is not None]
+    return [pod for revision in known for pod in workload.unsound_of(revision)]
 
 
 def _shortfall(
@@ -150,6 +153,18 @@ def _not_proven(verdict: RuleVerdict, short: tuple[str, str]) -> RuleVerdict:
 def _everywhere(verdict: RuleVerdict, why: str) -> RuleVerdict:
     message = f"{verdict.message}; {why}"
     return replace(verdict, kind=VerdictKind.INCONCLUSIVE, message=message, everywhere=True)
+
+
+def _sound(rule: str, pods: Sequence[Pod], well: str) -> RuleVerdict:
+    """The verdict on pods that simply run."""
+    numbers: dict[str, Number] = {
+        "pods": len(pods),
+        "ready": len(pods),
+        "failing": 0,
+        "nodes": 0,
+        "restarts": 0,
+    }
+    return _unfailed(rule, pods, numbers, well)
 
 
 def _unfailed(rule: str, pods: Sequence[Pod], numbers: dict[str, Number], well: str) -> RuleVerdict:
@@ -241,6 +256,18 @@ def _compared(
     ready = any(pod.ready for pod in stable)
     if _shortfall(failing, stable, FAILING_SHARE, ready) is None:
         return _everywhere(verdict, "the stable revision's pods are not ready either")
+    return verdict
+
+
+def _unless_stopped(
+    verdict: RuleVerdict, pods: Sequence[Pod], workload: Workload, baseline: Revision | None
+) -> RuleVerdict:
+    """A verdict without a fault of any pod, unless more of them cannot be created or the controller gave up waiting."""
+    if workload.create_failure and verdict.kind is VerdictKind.PENDING:
+        summary = f"{verdict.message}; pods cannot be created: {workload.create_failure}"
+        return replace(verdict, kind=VerdictKind.INCONCLUSIVE, reason="FailedCreate", message=summary)
+    if workload.progress_deadline_exceeded:
+        return _progress_stopped(verdict, pods, workload, baseline)
     return verdict
 
 

@@ -23,7 +23,7 @@ A change of arms opens a new segment, which is measured from the start, as each 
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, cast
@@ -34,7 +34,7 @@ from sentinel.domain.policy.rules import QueryRule
 from sentinel.domain.record.state import Json
 from sentinel.domain.verdict import DecisionCause, Number, RuleVerdict, VerdictKind
 from sentinel.engine.rules.segment import Segment
-from sentinel.values import dataclass
+from sentinel.values import dataclass, replace
 
 Holds = Callable[[str, tuple[float, ...], bool], bool]
 

@@ -1,7 +1,6 @@
 """Puts the questions of rules to their metrics sources, filled in for one workload."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sentinel.domain.errors import SourceError
@@ -13,6 +12,7 @@ from sentinel.engine.arms.variables import render_query, variables_of
 from sentinel.engine.evidence.schedule import SourceTiming
 from sentinel.ports import MetricSource
 from sentinel.runtime.evidence.timing import timing_of
+from sentinel.values import replace
 
 
 class RuleQuestions:

@@ -1,6 +1,5 @@
 """Decides when the metric rules of a rollout are measured: at their ticks, by extra looks, as late samples come."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -15,6 +14,7 @@ from sentinel.ratelimit import TokenBuckets
 from sentinel.runtime.evidence.asking import RuleQuestions
 from sentinel.runtime.evidence.extents import ExtentReader
 from sentinel.runtime.evidence.ledger import NEXT, DueLine, Ledger, MeasuredRollout
+from sentinel.values import replace
 
 LOOKS_PER_SECOND = 2.0
 LOOKS_AT_ONCE = 20

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Callable, Collection
-from dataclasses import replace
 from datetime import datetime
 
 from sentinel.domain.gate import Gate, GateAnswer, GateResult, JobGate, is_final
@@ -15,6 +14,7 @@ from sentinel.metric_names import MetricName
 from sentinel.ports import Clock, GateCaller, Telemetry
 from sentinel.runtime.gates.jobs import GateJobs
 from sentinel.runtime.logfields import about_record
+from sentinel.values import replace
 
 log = logging.getLogger(__name__)
 

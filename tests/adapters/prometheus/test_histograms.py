@@ -12,7 +12,7 @@ from sentinel.adapters.prometheus.answers import InstantAnswer, Sample, SparseBu
 from sentinel.adapters.prometheus.backend import MetricsBackend
 from sentinel.adapters.prometheus.http.client import PrometheusClient
 from sentinel.adapters.prometheus.source import PrometheusSource
-from sentinel.adapters.prometheus.spans.assembly import subject_of
+from sentinel.adapters.prometheus.spans.assembly import subjects_of
 from sentinel.adapters.prometheus.spans.histograms import HistogramAnswer, common_edges, counted_at, range_of
 from sentinel.domain.evidence import MissingReason, Past, Span
 from sentinel.domain.policy.rules import Arms, HistogramQuery
@@ -35,7 +35,7 @@ def native(pod: str, *ranges: tuple[float, float, float], total: float = 1.0) ->
 
 
 def answer(*samples: Sample) -> HistogramAnswer:
-    return HistogramAnswer.of(NONE, InstantAnswer(samples), lambda s: subject_of(s, ARMS))
+    return HistogramAnswer.of(NONE, InstantAnswer(samples), lambda samples: subjects_of(samples, ARMS))
 
 
 def at(edges: tuple[float, ...], sample: Sample) -> Mapping[float, float]:

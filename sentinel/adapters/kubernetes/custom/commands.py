@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from datetime import datetime
 
 from sentinel.adapters.kubernetes.api.client import ApiClient, Json, RequestTarget
@@ -13,7 +12,7 @@ from sentinel.domain.command import Command, CommandAction, CommandPhase
 from sentinel.domain.errors import ConflictError, NotFoundError
 from sentinel.domain.workload.facts import WorkloadKey
 from sentinel.domain.workload.kinds import WorkloadKind
-from sentinel.values import dataclass
+from sentinel.values import dataclass, replace
 
 SOURCE = "rollback-sentinel.dev/source"
 """The annotation that says from where a person asked."""

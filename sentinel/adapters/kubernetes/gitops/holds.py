@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from dataclasses import replace
 
 from sentinel.adapters.kubernetes.api.client import MANAGER, ApiClient, Json, RequestTarget
 from sentinel.adapters.kubernetes.api.raw import RawObject, mapping
@@ -21,6 +20,7 @@ from sentinel.domain.workload.facts import WorkloadKey
 from sentinel.domain.workload.keeper import KEEPER_ANNOTATION, KeeperHold, KeeperMark, KeeperRef
 from sentinel.domain.workload.kinds import WorkloadKind
 from sentinel.ports import Clock
+from sentinel.values import replace
 
 log = logging.getLogger(__name__)
 

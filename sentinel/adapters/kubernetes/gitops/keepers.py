@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import field, replace
+from dataclasses import field
 
 from sentinel.adapters.kubernetes.api.raw import ObjectId, ObjectKey
 from sentinel.adapters.kubernetes.api.resources import Verbs
@@ -13,7 +13,7 @@ from sentinel.adapters.kubernetes.gitops.registry import ARGO_CD_VERBS, FLUX_VER
 from sentinel.adapters.kubernetes.workloads.trim import WorkloadEntry
 from sentinel.domain.workload.keeper import Keeper, KeeperRef
 from sentinel.domain.workload.revision import ObjectRef
-from sentinel.values import dataclass
+from sentinel.values import dataclass, replace
 
 HELM_TOOL = "Helm release"
 _HELM_NAME, _HELM_NAMESPACE = "meta.helm.sh/release-name", "meta.helm.sh/release-namespace"

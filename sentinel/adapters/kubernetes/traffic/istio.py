@@ -1,7 +1,6 @@
 """Istio's VirtualServices: weights of an http rule's destinations, by host or by subset of a DestinationRule."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from sentinel.adapters.kubernetes.api.operations import holds
 from sentinel.adapters.kubernetes.api.raw import RawObject, mapping, number, objects, text
@@ -17,6 +16,7 @@ from sentinel.adapters.kubernetes.traffic.weights import (
 )
 from sentinel.domain.workload.revision import ObjectRef
 from sentinel.domain.workload.routes import RouteKind
+from sentinel.values import replace
 
 _ALONE = 100
 """What the only destination of a rule gets, whatever its weight."""

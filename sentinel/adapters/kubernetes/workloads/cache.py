@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
 
 from sentinel.adapters.kubernetes.api.raw import ObjectId, ObjectKey, RawObject
 from sentinel.adapters.kubernetes.api.resources import SERVICES, ApiResource
@@ -17,6 +16,7 @@ from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.domain.workload.keeper import Keeper
 from sentinel.domain.workload.kinds import MEMBER_KIND, WorkloadKind
 from sentinel.domain.workload.pairing import Pairing
+from sentinel.values import replace
 
 ConfigKnown = Callable[[str, tuple[ConfigRef, ...]], tuple[ConfigFact, ...]]
 """What is known of objects of a namespace that a template names."""

@@ -1,7 +1,6 @@
 """From trimmed entries to one snapshot of a workload, whatever its kind."""
 
 from collections.abc import Container, Iterable, Sequence
-from dataclasses import replace
 
 from sentinel.adapters.kubernetes.workloads.trim import CHANGE_CAUSE, PodCounts, RevisionEntry, WorkloadEntry
 from sentinel.adapters.kubernetes.workloads.trim_pods import PodEntry
@@ -9,6 +8,7 @@ from sentinel.domain.workload.facts import Exposure, Workload
 from sentinel.domain.workload.keeper import Keeper
 from sentinel.domain.workload.pods import Pod
 from sentinel.domain.workload.revision import Revision
+from sentinel.values import replace
 
 
 def build_workload(

@@ -1,6 +1,5 @@
 """From raw objects to the little that is kept of them: compact entries, with strings shared where they repeat."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from sys import intern
@@ -33,7 +32,7 @@ from sentinel.domain.workload.facts import (
     WorkloadKey,
 )
 from sentinel.domain.workload.revision import ChangeOrigin, ObjectRef, OriginKind
-from sentinel.values import dataclass
+from sentinel.values import dataclass, replace
 
 CHANGE_CAUSE = "kubernetes.io/change-cause"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"

@@ -5,7 +5,6 @@ A selector that finds nothing says that there were no errors, or that they are k
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 
 from sentinel.adapters.prometheus.answers import InstantAnswer, Sample
@@ -14,6 +13,7 @@ from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import Missing, MissingReason, Reading, Span, Subject
 from sentinel.domain.policy.rules import Arms, CountQuery
 from sentinel.engine.arms.selector import label_name
+from sentinel.values import replace
 
 Asking = Callable[[str, datetime], Awaitable[InstantAnswer]]
 """An instant query at one time. Raises SourceError."""

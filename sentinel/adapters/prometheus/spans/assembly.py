@@ -1,16 +1,17 @@
 """From answers at two times to spans: pure, so that it can run beside the event loop for thousands of pods."""
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import field, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import field
 from datetime import UTC, datetime
 from functools import lru_cache
+from math import isfinite
 
 from sentinel.adapters.prometheus.answers import InstantAnswer, Sample
 from sentinel.adapters.prometheus.scrapes import STALE_AFTER, Pace
 from sentinel.adapters.prometheus.spans.histograms import as_number, counted_at
 from sentinel.domain.evidence import Missing, MissingReason, Reading, Span, Subject
 from sentinel.domain.policy.rules import Arms
-from sentinel.values import dataclass
+from sentinel.values import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class Answers:
     @property
     def weight(self) -> int:
         """How much there is to put together, in samples."""
-        return sum(answer.weight for answer in self.counters.values())
+        return sum([answer.weight for answer in self.counters.values()])
 
     def lacks(self, later: "Answers", arms: Arms) -> bool:
         """Whether a subject that was scraped later is not among these."""
@@ -61,7 +62,7 @@ class Answers:
         )
 
     def _subjects(self, arms: Arms) -> set[Subject]:
-        return {subject_of(sample, arms) for sample in self.oldest.samples}
+        return set(subjects_of(self.oldest.samples, arms))
 
 
 Naming = Callable[[str, Sample], Iterable[tuple[str, float]]]
@@ -92,7 +93,7 @@ class Assembly:
         subjects = {**last.readings, **last.missing, **first.readings}
         ordered = sorted(subjects, key=lambda s: (s.namespace, s.pod, s.version))
         usual = self.pace.seconds if self.pace.known else 0.0
-        return tuple(_span(subject, first, last, paces.get(subject, usual)) for subject in ordered)
+        return tuple([_span(subject, first, last, paces.get(subject, usual)) for subject in ordered])
 
     def _paces(self, answers: Answers) -> Mapping[Subject, float]:
         """The seconds between two scrapes of the subjects whose jobs differ from the others."""
@@ -111,11 +112,11 @@ class Assembly:
         readings: dict[Subject, Reading] = {}
         for subject, counters in gathered.values.items():
             reading = gathered.readings.get(subject)
-            if self.beside.issuperset(counters):
-                _note(missing, subject, MissingReason.LABELS_DIFFER, f"it has no {self.required}")
-                readings[subject] = Reading(at, counters)
-            elif self.required not in counters or subject not in gathered.scraped:
-                _note(missing, subject, MissingReason.NO_DATA, f"no series of {self.required}")
+            if self.required not in counters or subject not in gathered.scraped:
+                if self.beside.issuperset(counters):
+                    _note(missing, subject, MissingReason.LABELS_DIFFER, f"it has no {self.required}")
+                else:
+                    _note(missing, subject, MissingReason.NO_DATA, f"no series of {self.required}")
                 readings[subject] = Reading(at, counters)
             elif reading is not None:
                 age = (at - reading.observed_at).total_seconds()
@@ -134,19 +135,21 @@ class Assembly:
 
     def _gather(self, answers: Answers) -> "_Gathered":
         """The counters of each subject by name, and what spoils some of them."""
+        arms = self.arms
         missing = {
             subject: Missing(MissingReason.DUPLICATE_SERIES, str(subject), f"scraped by the jobs {jobs}")
-            for subject, jobs in _seen_twice(answers.jobs.samples, self.arms).items()
+            for subject, jobs in _seen_twice(answers.jobs.samples, arms).items()
         }
         values: dict[Subject, dict[str, float]] = {}
         for counter, answer in answers.counters.items():
-            for sample in answer.samples:
-                subject = subject_of(sample, self.arms)
-                counters = values.setdefault(subject, {})
+            for subject, sample in zip(subjects_of(answer.samples, arms), answer.samples, strict=True):
+                counters = values.get(subject)
+                if counters is None:
+                    counters = values[subject] = {}
                 for name, value in self.naming(counter, sample):
-                    if not sample.usable and name == self.spare:
+                    if not isfinite(sample.value) and name == self.spare:
                         continue
-                    if not sample.usable:
+                    if not isfinite(sample.value):
                         _note(missing, subject, MissingReason.NOT_A_NUMBER, f"{name} is {sample.value}")
                     elif name in counters:
                         _note(missing, subject, MissingReason.DUPLICATE_SERIES, f"two series count {name}")
@@ -155,14 +158,16 @@ class Assembly:
         for counters in values.values():
             if self.stand_in in counters and not self.beside.issuperset(counters):
                 counters.setdefault(self.required, counters[self.stand_in])
-        scraped = {subject_of(s, self.arms): s.value for s in answers.oldest.samples if s.usable}
-        readings = {
-            subject: Reading(
-                datetime.fromtimestamp(scraped[subject], UTC), counters, answers.forms.get(subject, "")
-            )
-            for subject, counters in values.items()
-            if self.required in counters and subject in scraped and subject not in missing
+        stamped = [sample for sample in answers.oldest.samples if isfinite(sample.value)]
+        scraped = {
+            subject: sample.value for subject, sample in zip(subjects_of(stamped, arms), stamped, strict=True)
         }
+        readings: dict[Subject, Reading] = {}
+        for subject, counters in values.items():
+            stamp = scraped.get(subject)
+            if stamp is not None and self.required in counters and subject not in missing:
+                form = answers.forms.get(subject, "")
+                readings[subject] = Reading(datetime.fromtimestamp(stamp, UTC), counters, form)
         return _Gathered(values, missing, scraped, readings)
 
 
@@ -198,11 +203,15 @@ def bounds_in_seconds(unit: float, edges: tuple[float, ...]) -> Naming:
     """
 
     def naming(counter: str, sample: Sample) -> Iterable[tuple[str, float]]:
-        if sample.buckets is not None:
-            return counted_at(edges, sample.buckets, unit)
+        labels, value, buckets = sample
+        if buckets is not None:
+            return counted_at(edges, buckets, unit)
         if counter == "bucket":
-            return ((_bound(sample, unit), sample.value),)
-        return ((counter, sample.value * unit if counter == "sum" else sample.value),)
+            bound = _in_seconds(labels.get("le", ""), unit)
+            if bound is None:
+                raise ValueError(f"the series {dict(labels)} is not a bucket: its label le is not a number")
+            return ((bound, value),)
+        return ((counter, value * unit if counter == "sum" else value),)
 
     return naming
 
@@ -214,17 +223,16 @@ def subject_of(sample: Sample, arms: Arms) -> Subject:
     return _subject(labels.get(arms.namespace_label, ""), member, bool(version))
 
 
+def subjects_of(samples: Iterable[Sample], arms: Arms) -> list[Subject]:
+    """Whose samples they are, one by one: an answer has hundreds."""
+    namespace, member, versions = arms.namespace_label, arms.subject_label, bool(arms.version_label)
+    return [_subject(labels.get(namespace, ""), labels.get(member, ""), versions) for labels, _, _ in samples]
+
+
 @lru_cache(maxsize=16_384)
 def _subject(namespace: str, member: str, versions: bool) -> Subject:
     """Kept, since a histogram names a pod in every one of its buckets, tick after tick."""
     return Subject(namespace, version=member) if versions else Subject(namespace, pod=member)
-
-
-def _bound(sample: Sample, unit: float) -> str:
-    bound = _in_seconds(sample.labels.get("le", ""), unit)
-    if bound is None:
-        raise ValueError(f"the series {dict(sample.labels)} is not a bucket: its label le is not a number")
-    return bound
 
 
 @lru_cache(maxsize=1024)
@@ -238,7 +246,9 @@ def _in_seconds(text: str, unit: float) -> str | None:
 
 def _span(subject: Subject, first: _Snapshot, last: _Snapshot, every: float) -> Span:
     after = last.readings.get(subject)
-    missing = last.missing.get(subject) or first.missing.get(subject)
+    missing = None
+    if last.missing or first.missing:
+        missing = last.missing.get(subject) or first.missing.get(subject)
     if missing is None and after is None:
         missing = Missing(MissingReason.NO_DATA, str(subject), "the series ended")
     return Span(subject, first.readings.get(subject), after, missing, every=every)
@@ -249,11 +259,14 @@ def _note(missing: dict[Subject, Missing], subject: Subject, reason: MissingReas
     missing.setdefault(subject, Missing(reason, str(subject), detail))
 
 
-def _seen_twice(samples: Iterable[Sample], arms: Arms) -> dict[Subject, str]:
+def _seen_twice(samples: Sequence[Sample], arms: Arms) -> dict[Subject, str]:
     """Subjects with a pod that several jobs scrape, with these jobs. Series of no pod cannot tell."""
+    pods = [sample.labels.get(arms.pod_label, "") for sample in samples]
+    whose = list(zip(subjects_of(samples, arms), pods, strict=True))
+    if len(set(whose)) == len(whose):
+        return {}
     jobs: dict[tuple[Subject, str], list[str]] = {}
-    for sample in samples:
-        pod = sample.labels.get(arms.pod_label, "")
+    for (subject, pod), sample in zip(whose, samples, strict=True):
         if pod:
-            jobs.setdefault((subject_of(sample, arms), pod), []).append(sample.labels.get("job", ""))
+            jobs.setdefault((subject, pod), []).append(sample.labels.get("job", ""))
     return {subject: " and ".join(sorted(seen)) for (subject, _), seen in jobs.items() if len(seen) > 1}

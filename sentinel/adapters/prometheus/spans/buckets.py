@@ -1,13 +1,14 @@
 """Asks for histograms, whichever form the server keeps them in: by bound, by `vmrange`, or as native ones."""
 
-from dataclasses import field, replace
+from collections.abc import Sequence
+from dataclasses import field
 from datetime import datetime, timedelta
 
 from sentinel.adapters.prometheus.answers import InstantAnswer, Sample
 from sentinel.adapters.prometheus.backend import MetricsBackend
 from sentinel.adapters.prometheus.series import selectors
 from sentinel.adapters.prometheus.series.strays import Asking
-from sentinel.adapters.prometheus.spans.assembly import subject_of
+from sentinel.adapters.prometheus.spans.assembly import subjects_of
 from sentinel.adapters.prometheus.spans.histograms import (
     HistogramAnswer,
     as_number,
@@ -22,7 +23,7 @@ from sentinel.domain.policy.rules import HistogramQuery
 from sentinel.engine.arms.selector import label_name
 from sentinel.engine.arms.variables import alternation
 from sentinel.engine.statistics.histograms import limit_edge
-from sentinel.values import dataclass
+from sentinel.values import dataclass, replace
 
 NONE = InstantAnswer(())
 
@@ -126,8 +127,8 @@ class HistogramAsking:
         arms = self.query.arms
         return ", ".join(map(label_name, (arms.namespace_label, arms.subject_label)))
 
-    def _whose(self, sample: Sample) -> Subject:
-        return subject_of(sample, self.query.arms)
+    def _whose(self, samples: Sequence[Sample]) -> Sequence[Subject]:
+        return subjects_of(samples, self.query.arms)
 
 
 def _spellings(known: InstantAnswer, label: str) -> dict[float, tuple[str, ...]]:

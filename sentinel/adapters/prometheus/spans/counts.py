@@ -1,6 +1,5 @@
 """Requests and errors of each pod or version between two times."""
 
-from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
@@ -20,6 +19,7 @@ from sentinel.adapters.prometheus.spans.questions import (
 from sentinel.blocking import SharedAnswers
 from sentinel.domain.evidence import Span
 from sentinel.domain.policy.rules import CountQuery
+from sentinel.values import replace
 
 REMEMBERED_SAMPLES = 50_000
 """How many samples are kept for the tick that begins where they end."""

@@ -6,7 +6,7 @@ are what is compared at, and bounds above all of them.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import accumulate
 from math import inf, log2
 
@@ -22,8 +22,8 @@ _ABOVE = tuple(n * 10.0**power for power in range(-3, 4) for n in (1.0, 2.5, 5.0
 _TOLERANCE = 1e-9
 _ROUND_OFF = 1e-6
 
-Of = Callable[[Sample], Subject]
-"""Whose sample it is."""
+Of = Callable[[Sequence[Sample]], Sequence[Subject]]
+"""Whose samples they are, one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,9 @@ class HistogramAnswer:
     def of(cls, buckets: InstantAnswer, native: InstantAnswer, whose: Of) -> "HistogramAnswer":
         """Each pod's buckets by bound where it has them: they are the exporter's own. Raises ValueError."""
         classic = [sample for sample in buckets.samples if sample.labels.get("le")]
-        forms = {whose(sample): CLASSIC for sample in classic}
+        forms = dict.fromkeys(whose(classic), CLASSIC)
+        if len(classic) == len(buckets.samples) and not native.samples:  # as nearly all servers answer
+            return cls(buckets, native, forms)
         ranges = [sample for sample in buckets.samples if sample.labels.get("vmrange")]
         neither = [s for s in buckets.samples if not s.labels.get("le") and not s.labels.get("vmrange")]
         sparse = []
@@ -46,7 +48,11 @@ class HistogramAnswer:
             (VMRANGE, _gathered(ranges, whose)),
             (NATIVE, [sample for sample in native.samples if sample.buckets is not None]),
         ):
-            sparse += [sample for sample in samples if forms.setdefault(whose(sample), form) == form]
+            sparse += [
+                sample
+                for subject, sample in zip(whose(samples), samples, strict=True)
+                if forms.setdefault(subject, form) == form
+            ]
         return cls(InstantAnswer((*classic, *neither)), InstantAnswer(tuple(sparse)), forms)
 
     def selectors(self, classic: str, native: str) -> list[str]:
@@ -93,11 +99,11 @@ def spelt_twice(buckets: InstantAnswer, whose: Of) -> bool:
     if len(set(bounds.values())) == len(bounds):  # nobody spells a bound in two ways
         return False
     seen: set[tuple[Subject, float]] = set()
-    for sample in buckets.samples:
+    for subject, sample in zip(whose(buckets.samples), buckets.samples, strict=True):
         bound = bounds.get(sample.labels.get("le", ""))
         if bound is None:
             continue
-        key = whose(sample), bound
+        key = subject, bound
         if key in seen:
             return True
         seen.add(key)
@@ -106,14 +112,15 @@ def spelt_twice(buckets: InstantAnswer, whose: Of) -> bool:
 
 def newest_spelling(buckets: InstantAnswer, stamps: InstantAnswer, whose: Of, within: float) -> InstantAnswer:
     """The buckets less those series that stopped more than `within` seconds before another spelling of the bound."""
-    times = {(whose(s), s.labels.get("le", "")): s.value for s in stamps.samples}
+    stamped = zip(whose(stamps.samples), stamps.samples, strict=True)
+    times = {(subject, one.labels.get("le", "")): one.value for subject, one in stamped}
     newest: dict[tuple[Subject, float | None], float] = {}
     for (subject, text), time in times.items():
         key = subject, as_number(text)
         newest[key] = max(time, newest.get(key, time))
     kept = []
-    for sample in buckets.samples:
-        subject, text = whose(sample), sample.labels.get("le", "")
+    for subject, sample in zip(whose(buckets.samples), buckets.samples, strict=True):
+        text = sample.labels.get("le", "")
         time = times.get((subject, text), inf)
         if time + within >= newest.get((subject, as_number(text)), -inf):
             kept.append(sample)
@@ -136,12 +143,12 @@ def range_of(text: str) -> tuple[float, float]:
     return float(lower), float(upper)
 
 
-def _gathered(ranges: Collection[Sample], whose: Of) -> list[Sample]:
+def _gathered(ranges: Sequence[Sample], whose: Of) -> list[Sample]:
     """The series of each pod as one sample. Raises ValueError."""
     found: dict[Subject, tuple[Sample, list[tuple[float, float, float]]]] = {}
-    for sample in ranges:
+    for subject, sample in zip(whose(ranges), ranges, strict=True):
         bucket = (*range_of(sample.labels["vmrange"]), sample.value)
-        found.setdefault(whose(sample), (sample, []))[1].append(bucket)
+        found.setdefault(subject, (sample, []))[1].append(bucket)
     return [
         Sample(first.labels, sum(count for *_, count in own), SparseBuckets(tuple(own)))
         for first, own in found.values()

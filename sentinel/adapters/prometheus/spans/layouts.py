@@ -4,17 +4,18 @@ A sum by `le` then counts some requests at one bound and others at the next, so 
 series of a pod count up to, a sum tells exactly: bounds that only some of them have are left out.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import field, replace
+from collections.abc import Mapping
+from dataclasses import field
 from datetime import datetime, timedelta
 
-from sentinel.adapters.prometheus.answers import InstantAnswer, Sample
+from sentinel.adapters.prometheus.answers import InstantAnswer
 from sentinel.adapters.prometheus.series import selectors
 from sentinel.adapters.prometheus.series.strays import Asking
+from sentinel.adapters.prometheus.spans.histograms import Of
 from sentinel.bounded import BoundedDict
 from sentinel.domain.evidence import Subject
 from sentinel.domain.policy.rules import HistogramQuery
-from sentinel.values import dataclass
+from sentinel.values import dataclass, replace
 
 LOOKED_EVERY = timedelta(minutes=5)
 REMEMBERED = 200
@@ -41,7 +42,7 @@ class Layouts:
         selector: str,
         groups: str,
         buckets: InstantAnswer,
-        whose: Callable[[Sample], Subject],
+        whose: Of,
         ask: Asking,
         at: datetime,
     ) -> InstantAnswer:
@@ -59,18 +60,21 @@ class Layouts:
         return _of_all_series(buckets, await ask(counted, at), whose)
 
 
-def _of_all_series(
-    buckets: InstantAnswer, counted: InstantAnswer, whose: Callable[[Sample], Subject]
-) -> InstantAnswer:
+def _of_all_series(buckets: InstantAnswer, counted: InstantAnswer, whose: Of) -> InstantAnswer:
     series: Mapping[tuple[Subject, str], float] = {
-        (whose(one), one.labels.get("le", "")): one.value for one in counted.samples
+        (subject, one.labels.get("le", "")): one.value
+        for subject, one in zip(whose(counted.samples), counted.samples, strict=True)
     }
     most: dict[Subject, float] = {}
     for (subject, _), number in series.items():
         most[subject] = max(number, most.get(subject, 0.0))
 
-    def whole(sample: Sample) -> bool:
-        subject, bound = whose(sample), sample.labels.get("le", "")
+    def whole(subject: Subject, bound: str) -> bool:
         return not bound or series.get((subject, bound), 0.0) == most.get(subject, 0.0)
 
-    return replace(buckets, samples=tuple(sample for sample in buckets.samples if whole(sample)))
+    kept = [
+        sample
+        for subject, sample in zip(whose(buckets.samples), buckets.samples, strict=True)
+        if whole(subject, sample.labels.get("le", ""))
+    ]
+    return replace(buckets, samples=tuple(kept))

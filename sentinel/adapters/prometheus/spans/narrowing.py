@@ -4,7 +4,7 @@ A cluster has thousands of pods with the same counters; an answer for all of the
 flight are named one by one: a server looks such names up, while it would try a prefix on every name that it has.
 """
 
-from dataclasses import field, replace
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -17,7 +17,7 @@ from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason
 from sentinel.domain.policy.rules import CountQuery, HistogramQuery
 from sentinel.engine.arms.variables import alternation
-from sentinel.values import dataclass
+from sentinel.values import dataclass, replace
 
 LOOKED_EVERY = timedelta(minutes=2)
 TIMES, BESIDES = 4, 100
@@ -125,4 +125,4 @@ class Narrowing:
 
 def about_all(query: Query) -> Query:
     """The query about all pods that it finds."""
-    return replace(query, pods=())
+    return replace(query, pods=()) if query.pods else query

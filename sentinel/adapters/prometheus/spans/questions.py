@@ -1,7 +1,7 @@
 """What questions about counts and those about latencies have in common: whom they ask, and what is learnt meanwhile."""
 
 from collections.abc import Awaitable, Sequence
-from dataclasses import field, replace
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -16,7 +16,7 @@ from sentinel.blocking import Together, computed, side_by_side
 from sentinel.domain.evidence import Missing, MissingReason, Span
 from sentinel.domain.policy.rules import Arms
 from sentinel.engine.arms.selector import label_name
-from sentinel.values import dataclass
+from sentinel.values import dataclass, replace
 
 MOMENT = timedelta(milliseconds=1)
 """What is asked so much later is not answered from memory, and has the same samples."""

@@ -1,6 +1,5 @@
 """After an undo: made for certain, watched until the target is back in full, timed, and escalated when overdue."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 from sentinel.domain.decision import Change, Decision, RemovePod, Restore
@@ -12,6 +11,7 @@ from sentinel.engine.exposure.own import promotion
 from sentinel.engine.exposure.traffic import flowing
 from sentinel.engine.rollout.situation import Situation
 from sentinel.engine.rollout.undo.undoing import next_of_undo
+from sentinel.values import replace
 
 WITHDRAWN_WITHIN = timedelta(seconds=15)
 """So long an undo waits for a router to take the candidate's requests away, before it restores the template anyway."""

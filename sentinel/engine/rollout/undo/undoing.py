@@ -1,7 +1,5 @@
 """From proof against the candidate to an undo, or to a hold where an undo must not or cannot be made."""
 
-from dataclasses import replace
-
 from sentinel.domain.decision import Change, Decision, Restore
 from sentinel.domain.policy.policy import Mode
 from sentinel.domain.policy.selection import AlertAction
@@ -19,6 +17,7 @@ from sentinel.engine.rollout.guards import BUDGETS, permitted
 from sentinel.engine.rollout.holding import hold
 from sentinel.engine.rollout.situation import JudgedAlert, Situation
 from sentinel.engine.rollout.undo.target import NoTarget, choose_target
+from sentinel.values import replace
 
 
 def condemn(situation: Situation, verdicts: tuple[RuleVerdict, ...]) -> Decision | None:

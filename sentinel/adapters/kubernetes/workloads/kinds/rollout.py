@@ -4,8 +4,6 @@ In flight the controller is asked by its status, as its own `promote` and `abort
 the controller's hash, since a ReplicaSet's template has defaults that the Rollout's has not.
 """
 
-from dataclasses import replace
-
 from sentinel.adapters.kubernetes.api.operations import Operation, holds, put
 from sentinel.adapters.kubernetes.api.raw import RawObject, labels, mapping, number, text
 from sentinel.adapters.kubernetes.api.resources import DEPLOYMENTS, REPLICA_SETS, ROLLOUTS
@@ -37,6 +35,7 @@ from sentinel.domain.errors import InvalidObjectError, PreconditionError
 from sentinel.domain.record.state import RevisionRef
 from sentinel.domain.workload.facts import Abilities, Ability, Brake, Stepping, Workload, WorkloadKey
 from sentinel.domain.workload.kinds import WorkloadKind
+from sentinel.values import replace
 
 _ABILITIES = Abilities(
     Stepping.OWN,

@@ -1,7 +1,6 @@
 """The members of a pair as its driver sees them, and what their revisions and pods come to together."""
 
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import replace
 from sys import intern
 
 from sentinel.adapters.kubernetes.api.raw import RawObject, mapping, number, text
@@ -22,7 +21,7 @@ from sentinel.adapters.kubernetes.workloads.trim_pods import PodEntry
 from sentinel.domain.workload.keeper import Keeper
 from sentinel.domain.workload.pods import Pod
 from sentinel.domain.workload.revision import Revision
-from sentinel.values import dataclass
+from sentinel.values import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,5 @@
 """What is written to the Services of a blue-green pair: which colour gets the requests, and what each colour has."""
 
-from dataclasses import replace
-
 from sentinel.adapters.kubernetes.api.operations import Operation, holds, put
 from sentinel.adapters.kubernetes.api.raw import RawObject, mapping, text
 from sentinel.adapters.kubernetes.api.resources import SERVICES
@@ -24,7 +22,7 @@ from sentinel.adapters.kubernetes.workloads.trim import WorkloadEntry
 from sentinel.domain.errors import PreconditionError
 from sentinel.domain.figures import amount
 from sentinel.domain.record.state import RevisionRef
-from sentinel.values import dataclass
+from sentinel.values import dataclass, replace
 
 _SWITCHED = {"metadata": {"annotations": {COLOURS_ANNOTATION: "", UNCONFIRMED_ANNOTATION: ""}}}
 """What a Service has after a switch that is to be confirmed."""
