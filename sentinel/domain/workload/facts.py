@@ -313,7 +313,7 @@ class Workload:
         return found
 
     def unsound_of(self, revision: Revision) -> tuple[Pod, ...]:
-        """Those of them that do not simply run; mostly there is none, and then no rule on pods has to look at any."""
+        """Those of them that do not simply run: mostly none, and then no rule on pods has to look at any."""
         found = self._unsound.get(revision.hash)
         if found is None:
             found = self._unsound[revision.hash] = tuple(
