@@ -107,7 +107,9 @@ def beginning_of(record: Record) -> dict[str, Any]:
         WORKLOAD_LABEL: label_of(record.key),
     }
     kept = {"configData": record.config_kept} if record.config_kept else {}
-    return {**whole, "spec": {**encode(spec_of(record)), **kept}}
+    spec = encode(replace(spec_of(record), policy_document={}))
+    document = _encoded_document(record.policy_digest, record.policy_document)
+    return {**whole, "spec": {**spec, **({"policyDocument": document} if document else {}), **kept}}
 
 
 def with_status(record: Record, status: dict[str, Any]) -> dict[str, Any]:
@@ -273,6 +275,17 @@ def _count_progress_from_0(state: Any) -> None:
     if state.progress.step < 1:
         raise ValueError("no step that counts from 1")
     state.progress.step -= 1
+
+
+_encoded: BoundedDict[str, tuple[Json, Json]] = BoundedDict(_SHARED_DOCUMENTS)
+
+
+def _encoded_document(digest: str, document: Json) -> Json:
+    """A policy's document as JSON, made once for all the records of a policy."""
+    known = _encoded.get(digest)
+    if known is None or known[0] is not document:
+        known = _encoded[digest] = document, encode(document)
+    return known[1]
 
 
 _documents: BoundedDict[str, Json] = BoundedDict(_SHARED_DOCUMENTS)
