@@ -56,8 +56,8 @@ def turn_of(key: WorkloadKey, store: RecordStore) -> Turn:
 class Daemon:
     """Starts watching, then judging, then telling; stops in the opposite order within the time it is given.
 
-    Every replica watches and receives alerts. Only the leader reconciles workloads and sends notices: whoever becomes
-    it looks at every workload first.
+    Every replica watches and receives alerts. Only the leader reconciles workloads and sends notices: a new leader
+    looks at every workload first.
     """
 
     def __init__(
