@@ -27,6 +27,7 @@ from sentinel.promql.selectors import equal_labels, matchers_of, milliseconds, o
 from sentinel.promql.series import NAME, Identity, SeriesStore
 from sentinel.promql.vectors import (
     AGGREGATIONS,
+    OF_ONE,
     PromqlError,
     RangeOf,
     Value,
@@ -232,9 +233,15 @@ class Evaluator:
             self._vector(aggregate.expr), group_of
         )
 
+        of_one = name in OF_ONE
+
         def aggregated(time: int) -> Vector:
             whole = combine or partial(quantile, share(time) if share is not None else math.nan)
-            return [VectorSample(labels, whole(values), time) for labels, values in grouped(time) if values]
+            return [
+                VectorSample(labels, values[0] if of_one and len(values) == 1 else whole(values), time)
+                for labels, values in grouped(time)
+                if values
+            ]
 
         return aggregated
 

@@ -26,7 +26,16 @@ def series_by_group(store: SeriesStore, expression: Any, group_of: GroupOf, look
     matchers, offset = tuple(matchers_of(selector)), offset_of(selector)
     of_series = group_of if stamped is None else lambda labels: group_of(unnamed(labels))
     of_groups = _values if stamped is None else _stamps
-    return lambda time: of_groups(store.grouped(matchers, of_series), time - offset, lookback)
+    groups: _Groups = ()
+    grouped_at = -1
+
+    def grouped(time: int) -> Iterable[tuple[Labels, Sequence[float]]]:
+        nonlocal groups, grouped_at
+        if grouped_at != store.changes:
+            groups, grouped_at = store.grouped(matchers, of_series), store.changes
+        return of_groups(groups, time - offset, lookback)
+
+    return grouped
 
 
 _Groups = Sequence[tuple[Labels, Sequence[StoredSeries]]]
@@ -56,10 +65,19 @@ def _values(groups: _Groups, at: int, lookback: int) -> list[tuple[Labels, list[
 
 def _stamps(groups: _Groups, at: int, lookback: int) -> list[tuple[Labels, list[float]]]:
     """When each of those was scraped, in seconds."""
-    return [
-        (labels, [one[0] / 1000 for each in series if (one := each.at(at, lookback)) is not None])
-        for labels, series in groups
-    ]
+    found: list[tuple[Labels, list[float]]] = []
+    known: list[int] | None = None
+    index = -1
+    for labels, series in groups:
+        stamps: list[float] = []
+        for each in series:
+            times = each.times
+            if times is not known:
+                known, index = times, bisect_right(times, at) - 1
+            if index >= 0 and times[index] >= at - lookback and each.values[index] is not None:
+                stamps.append(times[index] / 1000)
+        found.append((labels, stamps))
+    return found
 
 
 def points_by_group(points: Callable[[int], Vector], group_of: GroupOf) -> Grouped:

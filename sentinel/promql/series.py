@@ -90,10 +90,8 @@ class SeriesStore:
         self._by_name: dict[str, dict[Identity, StoredSeries]] = {}
         self._scraped: dict[str, dict[tuple[str, Identity], StoredSeries]] = {}
         self._selected: dict[tuple[LabelMatcher, ...], tuple[StoredSeries, ...]] = {}
-        self._by_group: dict[
-            tuple[tuple[LabelMatcher, ...], Callable[[Labels], Identity]],
-            Sequence[tuple[Labels, Sequence[StoredSeries]]],
-        ] = {}
+        self.changes = 0
+        """How often series were added or forgotten."""
 
     def ingest(self, target: str, time: int, samples: Iterable[Sample], extra: Mapping[str, str]) -> None:
         """Store one scrape of a target, with its `extra` labels where a sample has none of that name.
@@ -136,19 +134,15 @@ class SeriesStore:
     def grouped(
         self, matchers: tuple[LabelMatcher, ...], group_of: Callable[[Labels], Identity]
     ) -> Sequence[tuple[Labels, Sequence[StoredSeries]]]:
-        """The same series by the labels of the group that their own put them in."""
-        found = self._by_group.get((matchers, group_of))
-        if found is None:
-            groups: dict[Identity, list[StoredSeries]] = {}
-            for series in self.select(matchers):
-                groups.setdefault(group_of(series.labels), []).append(series)
-            found = tuple((dict(group), series) for group, series in groups.items())
-            self._by_group[matchers, group_of] = found
-        return found
+        """The same series by the labels of the group that their own put them in; as long as there are no `changes`."""
+        groups: dict[Identity, list[StoredSeries]] = {}
+        for series in self.select(matchers):
+            groups.setdefault(group_of(series.labels), []).append(series)
+        return tuple((dict(group), series) for group, series in groups.items())
 
     def _changed(self) -> None:
         self._selected.clear()
-        self._by_group.clear()
+        self.changes += 1
 
     def _accepted(self, conditions: tuple[LabelMatcher, ...]) -> Iterator[StoredSeries]:
         named = next((m.value for m in conditions if m.name == NAME and m.operator == "="), None)

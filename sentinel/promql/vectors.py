@@ -181,8 +181,6 @@ def _average(values: Sequence[float]) -> float:
 
 def _extreme(choose: Callable[[Iterable[float]], float]) -> Callable[[Sequence[float]], float]:
     def extreme(values: Sequence[float]) -> float:
-        if len(values) == 1:
-            return values[0]
         numbers = [value for value in values if not math.isnan(value)]
         return choose(numbers) if numbers else math.nan
 
@@ -197,6 +195,10 @@ AGGREGATIONS: dict[str, Callable[[Sequence[float]], float]] = {
     "count": lambda values: float(len(values)),
     "group": lambda values: 1.0,
 }
+
+
+OF_ONE = frozenset({"sum", "min", "max", "avg"})
+"""Those that make of one value that value."""
 
 
 def grouping(modifier: Any) -> Callable[[Labels], Identity]:

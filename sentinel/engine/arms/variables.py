@@ -91,6 +91,20 @@ def render_tags(text: str, variables: Variables) -> str:
     return _substitute(text, variables, _tag_value)
 
 
+def query_for(query: _Query, workload: Workload, stable: Revision | None) -> _Query:
+    """A rule's query with the variables of one workload filled in, as `variables_of` has them. Raises RenderingError.
+
+    Counters name nothing but the workload: its pods are not listed for them, tick after tick.
+    """
+    named = named_in(query)
+    if not named <= WORKLOAD_VARIABLES:
+        return render_query(query, variables_of(workload, stable))
+    key = workload.key
+    known = {"namespace": key.namespace, "workload": key.name, "kind": key.kind.value}
+    rendered: _Query = _remembered(query, tuple((name, known[name]) for name in named))
+    return rendered
+
+
 def render_query(query: _Query, variables: Variables) -> _Query:
     """A rule's query with its variables filled in, in the language of its source. Raises RenderingError."""
     named = named_in(query)

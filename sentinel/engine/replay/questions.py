@@ -14,7 +14,7 @@ from sentinel.domain.policy.rules import (
 )
 from sentinel.domain.workload.facts import Workload
 from sentinel.domain.workload.revision import Revision
-from sentinel.engine.arms.variables import Query, render_query, variables_of
+from sentinel.engine.arms.variables import Query, query_for
 from sentinel.values import dataclass
 
 
@@ -47,11 +47,10 @@ Answer = tuple[Span, ...] | ValueSample | PastCounters | SourceError
 
 def query_of(rule: MetricRule, workload: Workload, stable: Revision | None) -> Query:
     """A rule's query with the workload's variables filled in; `stable` is the baseline's revision."""
-    variables = variables_of(workload, stable)
     match rule:
         case ErrorRateRule():
-            return render_query(rule.query, variables)
+            return query_for(rule.query, workload, stable)
         case LatencyRule():
-            return render_query(rule.query, variables)
+            return query_for(rule.query, workload, stable)
         case QueryRule():
-            return render_query(rule.query, variables)
+            return query_for(rule.query, workload, stable)

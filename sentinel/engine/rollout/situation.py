@@ -71,8 +71,8 @@ class Situation:
     @property
     def present_step(self) -> Step | None:
         """The policy's step that the rollout is at; None at 100 %, and where the workload makes its own steps."""
-        step = self.record.state.progress.step
-        return self.policy.strategy.steps[step] if self.stepped and step < self.last_step else None
+        step, steps = self.record.state.progress.step, self.policy.strategy.steps
+        return steps[step] if step < len(steps) and self.stepped else None
 
     @property
     def weight(self) -> float | None:

@@ -8,7 +8,7 @@ from sentinel.domain.evidence import Extent, MissingReason, Span, ValueSample
 from sentinel.domain.policy.rules import ErrorRateRule, LatencyRule, MetricRule, QueryRule
 from sentinel.domain.workload.facts import Workload
 from sentinel.domain.workload.revision import Revision
-from sentinel.engine.arms.variables import render_query, variables_of
+from sentinel.engine.arms.variables import query_for
 from sentinel.engine.evidence.schedule import SourceTiming
 from sentinel.ports import MetricSource
 from sentinel.runtime.evidence.timing import timing_of
@@ -29,7 +29,7 @@ class RuleQuestions:
         self, rule: QueryRule, workload: Workload, stable: Revision | None, at: datetime
     ) -> ValueSample:
         """The answer of a free query."""
-        query = render_query(rule.query, variables_of(workload, stable))
+        query = query_for(rule.query, workload, stable)
         return await self._source(query.source).value(query, at)
 
     async def spans(
@@ -42,12 +42,11 @@ class RuleQuestions:
         pods: tuple[str, ...] = (),
     ) -> tuple[Span, ...]:
         """What was counted, or measured, between two times; of these pods at least, of all where none are given."""
-        variables = variables_of(workload, stable)
         source = self._source(rule.query.source)
         if isinstance(rule, ErrorRateRule):
-            count = replace(render_query(rule.query, variables), pods=pods)
+            count = replace(query_for(rule.query, workload, stable), pods=pods)
             return await source.counts(count, since, until)
-        histogram = replace(render_query(rule.query, variables), pods=pods)
+        histogram = replace(query_for(rule.query, workload, stable), pods=pods)
         return await source.histogram(histogram, since, until)
 
     async def extent(
@@ -62,10 +61,11 @@ class RuleQuestions:
         source = self._source(rule.query.source)
         if source.extents is None:
             return Extent(at - timedelta(seconds=source.settle), at)
-        variables = variables_of(workload, stable)
         if isinstance(rule, ErrorRateRule):
-            return await source.extents.extent(replace(render_query(rule.query, variables), pods=pods), at)
-        return await source.extents.extent(replace(render_query(rule.query, variables), pods=pods), at)
+            return await source.extents.extent(
+                replace(query_for(rule.query, workload, stable), pods=pods), at
+            )
+        return await source.extents.extent(replace(query_for(rule.query, workload, stable), pods=pods), at)
 
     def _source(self, name: str) -> MetricSource:
         source = self._sources.get(name)

@@ -51,6 +51,7 @@ def of_pods(selector: str, label: str, pods: tuple[str, ...]) -> str:
 
 
 @lru_cache(maxsize=1024)
+@lru_cache(maxsize=1024)
 def restricts(selector: str, other: str) -> bool:
     """Whether a selector finds nothing that the other does not find as well: it has all of the other's matchers."""
     return set(check(selector).matchers) >= set(check(other).matchers)

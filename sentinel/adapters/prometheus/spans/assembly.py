@@ -5,6 +5,7 @@ from dataclasses import field
 from datetime import UTC, datetime
 from functools import lru_cache
 from math import isfinite
+from operator import attrgetter
 
 from sentinel.adapters.prometheus.answers import InstantAnswer, Sample
 from sentinel.adapters.prometheus.scrapes import STALE_AFTER, Pace
@@ -28,11 +29,11 @@ class Answers:
     forms: Mapping[Subject, str] = field(default_factory=dict)
     gathered: dict[object, "_Gathered"] = field(default_factory=dict, compare=False, repr=False)
     """What was made of them: they end one tick and begin the next."""
+    weight: int = field(init=False, compare=False, repr=False)
+    """How much there is to put together, in samples."""
 
-    @property
-    def weight(self) -> int:
-        """How much there is to put together, in samples."""
-        return sum([answer.weight for answer in self.counters.values()])
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "weight", sum([answer.weight for answer in self.counters.values()]))
 
     def lacks(self, later: "Answers", arms: Arms) -> bool:
         """Whether a subject that was scraped later is not among these."""
@@ -65,6 +66,8 @@ class Answers:
         return set(subjects_of(self.oldest.samples, arms))
 
 
+_BY_NAME = attrgetter("namespace", "pod", "version")
+
 Naming = Callable[[str, Sample], Iterable[tuple[str, float]]]
 """What a sample of one of the answers counts, each with its value in our units. Raises ValueError."""
 
@@ -91,7 +94,7 @@ class Assembly:
         # At first an old number is still one that was true, and a series may be missing: it was not there yet.
         first, last = _Snapshot(gathered.readings, gathered.missing), self._at_end(after, until, paces)
         subjects = {**last.readings, **last.missing, **first.readings}
-        ordered = sorted(subjects, key=lambda s: (s.namespace, s.pod, s.version))
+        ordered = sorted(subjects, key=_BY_NAME)
         usual = self.pace.seconds if self.pace.known else 0.0
         return tuple([_span(subject, first, last, paces.get(subject, usual)) for subject in ordered])
 
@@ -112,18 +115,18 @@ class Assembly:
         readings: dict[Subject, Reading] = {}
         for subject, counters in gathered.values.items():
             reading = gathered.readings.get(subject)
-            if self.required not in counters or subject not in gathered.scraped:
-                if self.beside.issuperset(counters):
-                    _note(missing, subject, MissingReason.LABELS_DIFFER, f"it has no {self.required}")
-                else:
-                    _note(missing, subject, MissingReason.NO_DATA, f"no series of {self.required}")
-                readings[subject] = Reading(at, counters)
-            elif reading is not None:
+            if reading is not None:
                 age = (at - reading.observed_at).total_seconds()
                 if age > STALE_AFTER * paces.get(subject, self.pace.seconds):
                     _note(missing, subject, MissingReason.STALE, f"the last sample is {age:.0f} s old")
                 else:
                     readings[subject] = reading
+            elif self.required not in counters or subject not in gathered.scraped:
+                if self.beside.issuperset(counters):
+                    _note(missing, subject, MissingReason.LABELS_DIFFER, f"it has no {self.required}")
+                else:
+                    _note(missing, subject, MissingReason.NO_DATA, f"no series of {self.required}")
+                readings[subject] = Reading(at, counters)
         return _Snapshot(readings, missing)
 
     def _gathered(self, answers: Answers) -> "_Gathered":

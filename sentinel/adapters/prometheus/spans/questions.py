@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Sequence
 from dataclasses import field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Protocol
 
 from sentinel.adapters.prometheus.answers import InstantAnswer
@@ -104,6 +105,7 @@ def oldest(selector: str, arms: Arms, backend: MetricsBackend) -> str:
     return f"min by ({by_subject(arms)}) ({backend.stamps(selector)})"
 
 
+@lru_cache(maxsize=64)
 def _by(*labels: str) -> str:
     """Labels to group by, quoted where a name needs it."""
     return ", ".join(map(label_name, labels))
