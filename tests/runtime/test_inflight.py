@@ -108,3 +108,30 @@ def test_with_too_many_pods_all_are_asked_about() -> None:
     assert len(noted(most).of(RULE, most)) == MOST
     assert noted(most, WEB).of(RULE, most) == ()
     assert noted(most, WEB).of(RULE, WEB) == ()
+
+
+def test_pods_that_are_gone_are_not_waited_for() -> None:
+    """They are asked about until half are gone, so that ticks go on; new samples of them do not come."""
+    in_flight = noted(WEB, CART)
+    before = in_flight.alive(RULE, CART)
+    in_flight.note(rollout(named("web", "web-2")))
+
+    assert before == ("cart-1", "web-1", "web-2")
+    assert in_flight.of(RULE, CART) == before
+    assert in_flight.alive(RULE, CART) == in_flight.alive(RULE, named("web", "web-2")) == ("cart-1", "web-2")
+    in_flight.drop("web")
+    assert in_flight.alive(RULE, CART) == ("cart-1",)
+
+
+def test_new_pods_are_waited_for_at_once() -> None:
+    """The workload may be newer than the rollout that was noted last."""
+    in_flight = noted(WEB)
+    assert in_flight.alive(RULE, WEB) == ("web-1", "web-2")
+    assert in_flight.alive(RULE, named("web", "web-2", "web-3")) == ("web-1", "web-2", "web-3")
+
+
+def test_a_query_about_one_workload_waits_for_its_pods() -> None:
+    """Such a query finds those that were before as well."""
+    rule = asking('t{app="$workload"}')
+    assert noted(WEB, rule=rule).alive(rule, WEB) == ("web-1", "web-2")
+    assert noted(WEB).alive(asking("t", arms=Arms(version_label="version")), WEB) == ()

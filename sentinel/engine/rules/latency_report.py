@@ -86,11 +86,14 @@ class LatencyReport:
     def beyond_buckets(self, restraint: Restraint) -> RuleVerdict:
         """The verdict where the limit is over the last bucket bound: no quantile can be proven over it."""
         finite = [bound for bound in self.state.candidate.bounds if not isinf(bound)]
-        last = seconds(finite[-1]) if finite else "none"
-        message = (
-            f"the limit of {seconds(self.rule.limit)} is over the last bucket bound ({last}), so the rule cannot "
-            "prove anything; add a bucket bound at the limit"
-        )
+        limit = seconds(self.rule.limit)
+        if finite:
+            what = f"the limit of {limit} is over the last bucket bound ({seconds(finite[-1])})"
+            mend = "add a bucket bound at the limit"
+        else:
+            what = "the candidate's histograms have no bucket bound in common"
+            mend = f"give all of them one at the limit of {limit}"
+        message = f"{what}, so the rule cannot prove anything; {mend}"
         kind, numbers = VerdictKind.INCONCLUSIVE, self.numbers(restraint)
         return RuleVerdict(self.rule.name, kind, "LimitBeyondBuckets", message, numbers)
 

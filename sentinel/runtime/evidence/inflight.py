@@ -47,15 +47,26 @@ class PodsInFlight:
     _rollouts: dict[str, MeasuredRollout] = field(default_factory=dict)
     _asked: BoundedDict[_Shared, _Pods] = field(default_factory=lambda: BoundedDict(REMEMBERED))
     _outdated: set[_Shared] = field(default_factory=set)
+    _names: dict[str, frozenset[str]] = field(default_factory=dict)
+    """The pods of each rollout, by its record's name."""
+    _alive: dict[_Shared, tuple[str, ...]] = field(default_factory=dict)
+    """Those of the asked ones that are alive, as long as no rollout's pods change."""
 
     def note(self, rollout: MeasuredRollout) -> None:
         """A rollout is in flight, as it is now."""
-        self._rollouts[rollout.record.name] = rollout
+        name = rollout.record.name
+        self._rollouts[name] = rollout
+        names = frozenset([pod.name for pod in rollout.workload.pods])
+        if self._names.get(name) != names:
+            self._names[name] = names
+            self._alive.clear()
 
     def drop(self, name: str) -> None:
         """The rollout with this record is over."""
         if self._rollouts.pop(name, None) is not None:
             self._outdated.update(self._asked)
+            self._names.pop(name)
+            self._alive.clear()
 
     def keep_only(self, live: Collection[str]) -> None:
         """All rollouts but those with these records are over."""
@@ -67,10 +78,9 @@ class PodsInFlight:
 
         None, which means all, where its query is its own or tells versions apart, and where they are too many.
         """
-        query, names = rule.query, named_in(rule.query)
-        if kind_of(query.source) != PROMETHEUS or query.arms.version_label or not names <= _SHARED:
+        shared = _shared(rule, workload)
+        if shared is None:
             return ()
-        shared = query, workload.key.namespace if names else ""
         own = {pod.name for pod in workload.pods}
         asked = self._asked.get(shared, _Pods())
         if shared in self._outdated or not own <= asked.names:
@@ -80,12 +90,43 @@ class PodsInFlight:
                 asked = self._asked[shared] = _Pods(tuple(sorted(wanted)), wanted)
         return asked.ordered if len(asked.ordered) <= MOST else ()
 
+    def alive(self, rule: ErrorRateRule | LatencyRule, workload: Workload) -> tuple[str, ...]:
+        """The pods of which new samples are to come: the same without those that are gone.
+
+        Also where the query is the workload's alone, which then finds the gone ones too.
+        """
+        if not _by_pod(rule):
+            return ()
+        asked, shared = self.of(rule, workload), _shared(rule, workload)
+        own = {pod.name for pod in workload.pods}
+        if shared is None:
+            return tuple(sorted(own)) if len(own) <= MOST else ()
+        if not asked:
+            return ()
+        found = self._alive.get(shared)
+        if found is None or not own.issubset(found):
+            living = own.union(*self._pods_of(shared))
+            found = self._alive[shared] = tuple([name for name in asked if name in living])
+        return found
+
     def _pods_of(self, shared: _Shared) -> Iterator[Iterable[str]]:
         query, namespace = shared
-        for rollout in self._rollouts.values():
-            workload = rollout.workload
-            if namespace in ("", workload.key.namespace) and _asks(rollout, query):
-                yield (pod.name for pod in workload.pods)
+        for name, rollout in self._rollouts.items():
+            if namespace in ("", rollout.workload.key.namespace) and _asks(rollout, query):
+                yield self._names[name]
+
+
+def _shared(rule: ErrorRateRule | LatencyRule, workload: Workload) -> _Shared | None:
+    """What a rule asks together with others; None where its query is its own, or tells versions apart."""
+    query, names = rule.query, named_in(rule.query)
+    if not _by_pod(rule) or not names <= _SHARED:
+        return None
+    return query, workload.key.namespace if names else ""
+
+
+def _by_pod(rule: ErrorRateRule | LatencyRule) -> bool:
+    """Whether a rule's series name pods, by which they can be asked for."""
+    return kind_of(rule.query.source) == PROMETHEUS and not rule.query.arms.version_label
 
 
 def _asks(rollout: MeasuredRollout, query: CountQuery | HistogramQuery) -> bool:

@@ -52,8 +52,8 @@ class Measurer:
         return self._snapshot(rollout.record.key) or rollout.workload
 
     def pods(self, rule: ErrorRateRule | LatencyRule, workload: Workload) -> tuple[str, ...]:
-        """The pods in flight that share the rule's question."""
-        return self._in_flight.of(rule, workload)
+        """The pods in flight that share the rule's question, and are not gone."""
+        return self._in_flight.alive(rule, workload)
 
     def begin(
         self,

@@ -32,7 +32,7 @@ class RuleMeasuring(Protocol):
         ...
 
     def pods(self, rule: ErrorRateRule | LatencyRule, workload: Workload) -> tuple[str, ...]:
-        """Which pods a rule is asked about; none are named where it is asked about all."""
+        """Whose samples a rule waits for; none are named where it waits for those of all."""
         ...
 
     def begin(

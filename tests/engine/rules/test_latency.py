@@ -125,6 +125,16 @@ def test_a_limit_over_the_last_bound_is_inconclusive() -> None:
     assert (verdict.kind, verdict.reason) == (VerdictKind.INCONCLUSIVE, "LimitBeyondBuckets")
 
 
+def test_histograms_without_a_common_bound_are_said() -> None:
+    """A handler with separate buckets leaves a pod no bound that all of its requests are counted at."""
+    _, verdict = play(P99, [counted(0, Histogram((inf,), (150,)), latencies(*FAST))])
+    assert (verdict.kind, verdict.reason) == (VerdictKind.INCONCLUSIVE, "LimitBeyondBuckets")
+    assert verdict.message == (
+        "the candidate's histograms have no bucket bound in common, so the rule cannot prove anything; give all of "
+        "them one at the limit of 1 s"
+    )
+
+
 @pytest.mark.parametrize("rule", [MEAN, P99], ids=["mean", "p99"])
 def test_missing_evidence_leaves_the_state(rule: LatencyRule) -> None:
     """A tick with nothing but a reason changes no evidence and gives neither pass nor fail."""
