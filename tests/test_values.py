@@ -80,6 +80,49 @@ def test_equal_values_are_equal_and_have_the_same_hash(which: Any) -> None:
     assert hash(empty()) == hash(empty())
 
 
+def made_of(kind: Any, *args: object, **named: object) -> str:
+    """The instance that these arguments make, or why they make none."""
+    try:
+        return repr(kind(*args, **named))
+    except TypeError as error:
+        return str(error)
+
+
+@pytest.mark.parametrize(
+    ("args", "named"),
+    [
+        ((), {}),
+        ((1,), {}),
+        ((), {"x": 1, "names": ("a",)}),
+        ((1, ("a",), "hidden", [1]), {}),
+        ((1, ("a",), "hidden", [1], "there"), {}),
+        ((1, ("a",), "hidden", [1], "there", "too much"), {}),
+        ((1,), {"x": 2}),
+        ((1,), {"unknown": 2}),
+    ],
+)
+def test_instances_are_made_of_the_same_arguments(args: tuple[object, ...], named: dict[str, Any]) -> None:
+    """By place or name, with defaults, and with the same words for what does not fit; the first as those after it."""
+    for ours, standard in zip(_make(values.dataclass), STANDARD, strict=True):
+        expected = made_of(standard, *args, **named)
+        assert [made_of(ours, *args, **named) for _ in range(2)] == [expected, expected]
+
+
+def test_what_is_made_for_each_instance_is_shared_by_none() -> None:
+    """Nor is a value that no argument gives."""
+
+    @values.dataclass(slots=True)
+    class Counted:
+        known: list[int] = dataclasses.field(default_factory=list)
+        made: list[int] = dataclasses.field(default_factory=list, init=False)
+        count: int = dataclasses.field(default=7, init=False)
+
+    one, other = Counted(), Counted()
+    one.known.append(1)
+    one.made.append(1)
+    assert (other.known, other.made, other.count) == ([], [], 7)
+
+
 @pytest.mark.parametrize("which", [OURS, STANDARD], ids=["ours", "standard"])
 def test_what_may_change_has_no_hash(which: Any) -> None:
     """As it could not be found again."""
