@@ -95,8 +95,8 @@ class Scrapes:
             return
         self._learnt_at[selector] = at
         try:
-            found = _intervals(await self.ask(interval_query(selector), at))
-            of_jobs = _intervals(await self.ask(interval_query(selector, JOB), at)) if found else {}
+            found = intervals_of(await self.ask(interval_query(selector), at))
+            of_jobs = intervals_of(await self.ask(interval_query(selector, JOB), at)) if found else {}
         except SourceError:
             self._learnt_at.pop(selector)
             return
@@ -107,7 +107,7 @@ class Scrapes:
         self._of_jobs[selector] = {job: seconds for job, seconds in of_jobs.items() if seconds != usual}
 
 
-def _intervals(answer: InstantAnswer) -> dict[str, float]:
+def intervals_of(answer: InstantAnswer) -> dict[str, float]:
     """The interval of each job, or the one of all under an empty name."""
     usable = (one for one in answer.samples if one.usable and one.value > 0)
     return {one.labels.get(JOB, ""): common(one.value) for one in usable}

@@ -26,6 +26,20 @@ async def test_interval_and_lag_are_measured() -> None:
         fake.answers[interval_query("up")] = [({}, 15)]
         report = await PrometheusSource(client).report(NOW)
     assert (str(report.backend), report.interval, report.lag) == ("Prometheus", 15, pytest.approx(4))
+    assert report.ahead is None
+
+
+@pytest.mark.parametrize("as_vector", [False, True], ids=["Prometheus", "VictoriaMetrics"])
+async def test_the_clock_and_the_rare_jobs_of_a_server_are_told(as_vector: bool) -> None:
+    """By its answer to `time()` as of its own time; and by the jobs that its targets have."""
+    ahead = NOW.timestamp() + 30
+    async with prometheus() as (fake, client):
+        fake.answers["time()"] = [({}, ahead)] if as_vector else ahead
+        fake.answers[interval_query("up")] = [({}, 15)]
+        fake.answers[interval_query("up", "job")] = [({"job": "web"}, 15), ({"job": "batch"}, 59.9)]
+        report = await PrometheusSource(client).report(NOW)
+    assert report.ahead == pytest.approx(30, abs=5)
+    assert report.rare == {"batch": 60}
 
 
 @pytest.mark.parametrize(
@@ -48,6 +62,22 @@ async def test_interval_and_lag_are_measured() -> None:
             "does not reach 10.0.0.7:10901, and leaves the series there out without a word",
         ),
         (ServerReport(VICTORIA, None, None), [Level.OK], ""),
+        (
+            ServerReport(VICTORIA, 15, 3, rare={"batch": 60.0}),
+            [Level.OK],
+            "pods of batch are scraped more rarely",
+        ),
+        (ServerReport(VICTORIA, 15, 3, rare={"batch": 20.0}, ahead=1.0), [Level.OK], ""),
+        (
+            ServerReport(VICTORIA, 15, 3, ahead=30.0),
+            [Level.OK, Level.WARN],
+            "its clock is 30 s ahead of this",
+        ),
+        (
+            ServerReport(VICTORIA, 15, 3, ahead=-8.0),
+            [Level.OK, Level.WARN],
+            "its clock is 8 s behind this machine",
+        ),
     ],
 )
 def test_the_report_is_compared_with_the_settings(

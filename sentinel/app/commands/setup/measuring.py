@@ -22,6 +22,8 @@ PROMPT = 5.0
 SCRAPE_ADVICE = (
     "no fault is found before its first scrape; scraped each 5 s or less, guarded workloads are judged sooner"
 )
+SKEWED = 5.0
+"""Seconds by which a server's clock may differ."""
 METRICSQL_ADVICE = (
     "do not write `or vector(0)` after a ratio in query rules: a ratio without traffic is empty, not NaN"
 )
@@ -68,8 +70,17 @@ def server_checks(name: str, report: ServerReport, configured: float | None) -> 
     found = f"{report.backend} answers queries" + "".join(f", {text}" for text in known)
     rare = report.interval is not None and report.interval > PROMPT
     advice = [METRICSQL_ADVICE] * report.backend.metricsql + [SCRAPE_ADVICE] * rare
+    advice += _stale_jobs(name, report, configured)
     yield Check(name, Level.OK, found, "; ".join(advice))
     key = _settings_key(name)
+    if report.ahead is not None and abs(report.ahead) > SKEWED:
+        side = "ahead of" if report.ahead > 0 else "behind"
+        yield warn(
+            name,
+            f"its clock is {abs(report.ahead):.0f} s {side} this machine's: evidence is judged so much later, by "
+            "what was before",
+            "synchronise the clocks of both (NTP)",
+        )
     yield from _interval_checks(name, key, report.interval, configured)
     if report.away:
         yield warn(
@@ -84,6 +95,21 @@ def server_checks(name: str, report: ServerReport, configured: float | None) -> 
             f"its newest sample is {report.lag:.0f} s old: faults are found so much later",
             "let what writes to it send sooner (`batch_send_deadline` of a remote write), or look at its scrapes",
         )
+
+
+def _stale_jobs(name: str, report: ServerReport, configured: float | None) -> list[str]:
+    """What to do where jobs are scraped so rarely that the settings' interval makes them stale."""
+    rare = sorted(
+        job for job, seconds in report.rare.items() if configured and seconds > TOO_RARE * configured
+    )
+    if not rare or configured is None:
+        return []
+    more = f" and {len(rare) - 3} more" if len(rare) > 3 else ""
+    setting = f"{_settings_key(name)}.scrape_interval"
+    return [
+        f"pods of {', '.join(rare[:3])}{more} are scraped more rarely than {setting} says, and count as stale: "
+        "leave it out to be learnt of each job"
+    ]
 
 
 def _interval_checks(
