@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -31,11 +33,19 @@ class Build:
     def sentinel(self, *words: str) -> tuple[str, ...]:
         """The program `sentinel` with these arguments; to be run in `root`, which it is imported from.
 
-        The daemon runs as the build's own image runs it, with docstrings or without.
+        The daemon runs as the build's own image runs it: without docstrings, say.
         """
         profiled = ("-m", "cProfile", "-o", str(self.profile)) if self.profile else ()
-        bare = ("-OO",) if words[:1] == ("run",) and '"-OO"' in (self.root / "Dockerfile").read_text() else ()
-        return (str(self.python), *bare, *profiled, "-m", "sentinel.app.cli", *words)
+        own = self._options() if words[:1] == ("run",) else ()
+        return (str(self.python), *own, *profiled, "-m", "sentinel.app.cli", *words)
+
+    def _options(self) -> tuple[str, ...]:
+        """What the build's image tells Python, except for what would hide the checkout."""
+        found = re.search(r"^ENTRYPOINT (\[.*\])$", (self.root / "Dockerfile").read_text(), re.MULTILINE)
+        assert found is not None
+        program, *told = json.loads(found[1])
+        options = told[: told.index("-m")] if program == "python" else ()
+        return tuple(word for word in options if word != "-P")
 
 
 def compile_modules(build: Build) -> None:

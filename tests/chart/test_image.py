@@ -70,7 +70,7 @@ def test_it_runs_without_rights_and_says_how_it_is() -> None:
     stage = dict(last_stage())
     assert stage["USER"] == "65532:65532"
     assert "sentinel.app.healthcheck" in stage["HEALTHCHECK"]
-    assert stage["ENTRYPOINT"] == '["python", "-P", "-OO", "-m", "sentinel.app.cli"]'
+    assert stage["ENTRYPOINT"] == '["python", "-P", "-OO", "-X", "no_debug_ranges", "-m", "sentinel.app.cli"]'
     for label in ("title", "description", "licenses", "version", "revision", "source"):
         assert f"org.opencontainers.image.{label}=" in stage["LABEL"]
 

@@ -49,7 +49,7 @@ class Outcomes:
             now=self._view.now(),
             mode=self._view.mode(policy),
             records=records,
-            cluster_records=tuple(self._view.all_records()),
+            cluster_records=self._view.all_records(),
             cluster_budget=self._view.cluster_budget,
             keeper_hold_for=self._view.keeper_hold_for,
         )

@@ -41,7 +41,7 @@ def permitted(
     workload: Workload,
     record: Record,
     records: Sequence[Record],
-    cluster_records: Sequence[Record],
+    cluster_records: Iterable[Record],
     *,
     cluster_budget: UndoBudget | None,
     now: datetime,

@@ -1,6 +1,6 @@
 """All that one decision is made of."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from sentinel.domain.policy.policy import Mode, Policy, UndoBudget
@@ -44,7 +44,7 @@ class Situation:
     verdicts: tuple[RuleVerdict, ...] = ()
     alerts: tuple[JudgedAlert, ...] = ()
     records: Sequence[Record] = ()
-    cluster_records: Sequence[Record] = ()
+    cluster_records: Iterable[Record] = ()
     cluster_budget: UndoBudget | None = None
     keeper_hold_for: timedelta = KEEPER_HOLD_FOR
     settle: timedelta = timedelta(0)

@@ -61,6 +61,15 @@ async def test_a_save_is_seen_at_once(client: ApiClient, gateway: KubernetesGate
     assert (await stored(client)).decisions == (DECISION,)
 
 
+async def test_all_records_are_listed_when_somebody_looks(gateway: KubernetesGateway) -> None:
+    """Nothing is listed before, and another object says that there is news."""
+    before = gateway.records.all()
+    created = await gateway.records.create(record())
+    assert list(before) == list(before) == [created]
+    assert gateway.records.all() is not before
+    assert gateway.records.all() is gateway.records.all()
+
+
 async def test_only_the_rollouts_still_open_are_live(client: ApiClient, gateway: KubernetesGateway) -> None:
     """A record leaves the live ones with the write that ends its rollout, and with its deletion."""
     ended, deleted = [await gateway.records.create(record(name)) for name in ("web-1", "web-2")]

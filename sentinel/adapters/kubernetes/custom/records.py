@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from weakref import WeakValueDictionary
 
@@ -51,7 +51,7 @@ class KubernetesRecordStore:
         self._locks: WeakValueDictionary[ObjectKey, asyncio.Lock] = WeakValueDictionary()
         self._listeners: list[Callable[[WorkloadKey], None]] = []
         self._live: dict[ObjectKey, Record] = {}
-        self._everyone: tuple[Record, ...] | None = None
+        self._everyone = _Everyone(self._held)
         self._sorted: dict[WorkloadKey, tuple[Record, ...]] = {}
 
     def subscribe(self, listener: Callable[[WorkloadKey], None]) -> None:
@@ -76,9 +76,7 @@ class KubernetesRecordStore:
         return self._held.get((namespace, name))
 
     def all(self) -> Iterable[Record]:
-        """Every record."""
-        if self._everyone is None:
-            self._everyone = tuple(self._held.values())
+        """Every record, as of when somebody goes through them; the same object until one changes."""
         return self._everyone
 
     def in_flight(self, key: WorkloadKey) -> bool:
@@ -265,10 +263,20 @@ class KubernetesRecordStore:
         self._tell(held.key)
 
     def _tell(self, key: WorkloadKey) -> None:
-        self._everyone = None
+        self._everyone = _Everyone(self._held)
         self._sorted.pop(key, None)
         for listener in self._listeners:
             listener(key)
+
+
+class _Everyone:
+    """All records: listed when somebody goes through them, since most reconciles are given them and look at none."""
+
+    def __init__(self, held: Mapping[ObjectKey, Record]) -> None:
+        self._held = held
+
+    def __iter__(self) -> Iterator[Record]:
+        return iter(tuple(self._held.values()))
 
 
 def _key(record: Record) -> ObjectKey:
