@@ -1,6 +1,7 @@
 """What a rule file says that can be meant, but is more often a mistake: remarked on, with what would be right."""
 
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import cast
 
 from sentinel.domain.policy.policy import Policy
@@ -21,6 +22,15 @@ from sentinel.policies.schema.promql import read_rule_selector
 NARROWING = frozenset({"namespace", "workload"})
 COUNTER_ENDS = ("_total", "_count", "_bucket", "_sum")
 """`_bucket` and `_sum` have separate remarks."""
+UNITS: Mapping[str, tuple[float, str]] = MappingProxyType(
+    {
+        "_milliseconds": (1e-3, "1ms"),
+        "_millis": (1e-3, "1ms"),
+        "_ms": (1e-3, "1ms"),
+        "_seconds": (1.0, "1s"),
+    }
+)
+"""The ends of histograms' names that tell their unit: how many seconds it is, and as it is written."""
 
 
 def pitfalls(policy: Policy) -> Iterator[Remark]:
@@ -61,6 +71,8 @@ def _remarks(key: str, text: str, query: CountQuery | HistogramQuery) -> Iterato
         read = read_rule_selector(text)
         labels = {matcher.label for matcher in read.matchers}
         yield from _of_name(key, read.metric, labels)
+        if isinstance(query, HistogramQuery):
+            yield from _of_unit(read.metric.removesuffix("_bucket"), query.unit)
         named = any("namespace" in label for label in labels)
     else:
         named = "namespace:" in text
@@ -97,6 +109,15 @@ def _of_name(key: str, name: str, labels: set[str]) -> Iterator[InputError]:
             f"{name} does not end in _total, as counters do",
             "check that it only ever grows: a gauge, a rate or a ratio cannot be counted",
         )
+
+
+def _of_unit(name: str, unit: float) -> Iterator[InputError]:
+    """Whether a name tells another unit: in a wrong one all requests are slow, or none."""
+    told = next((each for end, each in UNITS.items() if name.endswith(end)), None)
+    if told is None or abs(told[0] / unit - 1) < 1e-9:
+        return
+    mend = "remove unit" if told[0] == 1.0 else f"add unit: {told[1]}"
+    yield InputError(f"{name} is not in the rule's unit, by its name", f"{mend}, unless the name is wrong")
 
 
 def _known() -> frozenset[str]:

@@ -85,6 +85,25 @@ def test_a_histogram_by_its_buckets_is_a_warning(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("histogram", "unit", "hint"),
+    [
+        ("took_milliseconds", "1s", "add unit: 1ms, unless the name is wrong"),
+        ("took_ms", "1s", "add unit: 1ms, unless the name is wrong"),
+        ("took_seconds", "1ms", "remove unit, unless the name is wrong"),
+        ("took_ms", "1ms", None),
+        ("took_seconds", "1s", None),
+        ("took", "1ms", None),
+    ],
+)
+def test_a_histogram_in_another_unit_by_its_name_is_a_warning(
+    tmp_path: Path, histogram: str, unit: str, hint: str | None
+) -> None:
+    """Milliseconds that are read as seconds are all over the limit, of both arms, which looks like an outage."""
+    told = judging(histogram + NARROW).replace("histogram:", f"unit: {unit}, histogram:")
+    assert [remark.hint for remark in checked(tmp_path, told).remarks] == ([hint] if hint else [])
+
+
+@pytest.mark.parametrize(
     ("total", "said"),
     [
         ("took_seconds_bucket", "counts every request once for each bucket that includes it"),
