@@ -21,8 +21,9 @@ def mapping(value: object) -> RawObject:
 
 def objects(value: object) -> Iterator[RawObject]:
     """The objects of a list; anything else in it is ignored."""
-    if isinstance(value, list):
-        yield from [item for item in value if type(item) is dict or isinstance(item, Mapping)]
+    if not isinstance(value, list):
+        return iter(())
+    return iter([item for item in value if type(item) is dict or isinstance(item, Mapping)])
 
 
 def number(value: object, default: int = 0) -> int:
