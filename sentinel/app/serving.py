@@ -1,4 +1,4 @@
-"""`sentinel run`: the daemon as a process, from its settings to SIGTERM."""
+"""The daemon as a process, from its settings to SIGTERM."""
 
 import asyncio
 import os
@@ -6,9 +6,6 @@ import random
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from sentinel.app import lean  # noqa: F401  # before the libraries that it trims
 from sentinel.app.logs import configure_logs
@@ -21,12 +18,8 @@ SWITCH_SECONDS = 0.0005
 """How long a thread that decodes metrics may keep the event loop waiting each time; Python grants ten times that."""
 
 
-def run_command(
-    config: Annotated[
-        Path | None, typer.Option("--config", "-c", help="Settings file; SENTINEL_CONFIG names it too.")
-    ] = None,
-) -> None:
-    """Watch the cluster and judge every rollout until SIGTERM."""
+def run(config: Path | None) -> None:
+    """Watch the cluster and judge every rollout until SIGTERM. Raises SentinelError."""
     settings = load_settings(config, os.environ)
     configure_logs(settings.log.level, settings.log.format)
     asyncio.run(serve(settings))

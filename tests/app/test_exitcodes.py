@@ -13,8 +13,8 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from sentinel.app import cli
-from sentinel.app.cli import app
+from sentinel.app import cli, commandline
+from sentinel.app.commandline import app
 from sentinel.app.commands.rollouts.waiting import WaitResult
 from sentinel.app.exitcodes import ExitCode, UsageError, code_of
 from sentinel.domain.errors import (
@@ -126,7 +126,7 @@ def test_a_defect_is_no_verdict(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     def broken(**_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(cli, "app", broken)
+    monkeypatch.setattr(commandline, "app", broken)
     with pytest.raises(SystemExit) as ended:
         cli.main()
     assert ended.value.code == ExitCode.DEFECT

@@ -6,7 +6,8 @@ import sys
 import pytest
 from typer.testing import CliRunner
 
-from sentinel.app.cli import app, fitted, main
+from sentinel.app.cli import fitted, main
+from sentinel.app.commandline import app
 from sentinel.app.commands.table import ROOT, RULES, CommandEntry, command_of
 
 COMMANDS = [(name, entry) for table in (ROOT, RULES) for name, entry in table.items()]

@@ -30,7 +30,7 @@ def imported(code: str) -> frozenset[str]:
 
 def command(*words: str) -> frozenset[str]:
     """What a command has imported at its end."""
-    return imported(f"from sentinel.app.cli import app\napp({words!r}, standalone_mode=False)")
+    return imported(f"from sentinel.app.commandline import app\napp({words!r}, standalone_mode=False)")
 
 
 def test_the_help_imports_no_command() -> None:
@@ -62,6 +62,7 @@ def test_the_daemon_imports_no_models_and_nothing_for_terminals() -> None:
         MODELS,
         "rich",
         "structlog",
+        "typer",
         "pygments",
         "jsonschema",
         "datadog_api_client",

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 import sentinel.engine
-from sentinel.app.cli import app
+from sentinel.app.commandline import app
 from sentinel.app.reasons import known_reasons
 from sentinel.domain.evidence import MissingReason
 from sentinel.domain.record.holds import HoldReason

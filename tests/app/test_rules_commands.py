@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from clustersim.cluster import SimulatedCluster
-from sentinel.app.cli import app
+from sentinel.app.commandline import app
 from sentinel.app.commands.table import RULES
 from sentinel.domain.errors import ConfigurationError
 from sentinel.policies.presets import PRESETS

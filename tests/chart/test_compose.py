@@ -9,7 +9,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from sentinel.app.cli import app
+from sentinel.app.commandline import app
 from sentinel.app.demo.stage import Front, stage
 from tests.support.processes import binary, free_port, running
 

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from clustersim.metrics.requests import Quality
 from clustersim.node.behaviour import crash_loop
-from sentinel.app.cli import app
+from sentinel.app.commandline import app
 from sentinel.domain.record.state import Phase
 from tests.support.cli import ONLY_PODS, served
 from tests.support.helm import CHART, Helm, Manifest, find_program, only

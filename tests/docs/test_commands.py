@@ -19,7 +19,7 @@ import click
 import pytest
 import typer
 
-from sentinel.app.cli import app
+from sentinel.app.commandline import app
 from sentinel.app.demo import stage as staging
 from sentinel.app.demo.shapes import NAMESPACE
 from sentinel.app.demo.stage import Front, stage

@@ -12,7 +12,7 @@ from unittest.mock import patch
 from click.testing import Result
 from typer.testing import CliRunner
 
-from sentinel.app.cli import app
+from sentinel.app.commandline import app
 from sentinel.app.commands.rollouts import confirming
 from sentinel.domain.errors import SentinelError
 from tests.support.world import NAMESPACE, World, world

@@ -1,15 +1,13 @@
 """The commands of `sentinel` (and `kubectl sentinel`) by where they are: a module is imported when its command runs."""
 
-import gc
 import sys
 from collections.abc import Mapping
-from importlib import import_module
-from types import ModuleType
 from typing import Any, Literal
 
 import typer
 from typer.core import TyperCommand
 
+from sentinel.app.importing import imported
 from sentinel.values import dataclass
 
 
@@ -140,7 +138,7 @@ ROOT: Mapping[str, CommandEntry] = {
         examples=("-A --since 7d",),
     ),
     "run": CommandEntry(
-        "serving:run_command",
+        "running:run_command",
         "Watch the cluster and judge every rollout until SIGTERM.",
         examples=("--config sentinel.yaml",),
     ),
@@ -244,23 +242,11 @@ def add_commands(app: typer.Typer, entries: Mapping[str, CommandEntry]) -> None:
 def command_of(name: str, entry: CommandEntry) -> Any:
     """The command itself, with its options and its whole help; imports its module."""
     module, _, function = entry.where.partition(":")
-    called = getattr(_imported(f"sentinel.app.{module}"), function)
+    called = getattr(imported(f"sentinel.app.{module}"), function)
     about = None if called.__doc__ else entry.about  # an image runs without docstrings
     alone = typer.Typer(add_completion=False, rich_markup_mode=MARKUP)
     alone.command(name, help=about, context_settings=HELP, epilog=_examples(name, entry))(called)
     return typer.main.get_command(alone)
-
-
-def _imported(module: str) -> ModuleType:
-    """The module, without walks over the heap meanwhile: what is imported stays, and is not walked later either."""
-    collects = gc.isenabled()
-    gc.disable()
-    try:
-        return import_module(module)
-    finally:
-        gc.freeze()
-        if collects:
-            gc.enable()
 
 
 def _lazy(name: str, entry: CommandEntry) -> type[TyperCommand]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
-from sentinel.app.cli import app
+from sentinel.app.commandline import app
 from sentinel.policies.load import PolicySet, load
 from tests.policies.importing.test_argo import ROLLOUT, TEMPLATE
 

@@ -11,7 +11,7 @@ from sentinel.adapters.prometheus.backend import MetricsBackend
 from sentinel.adapters.prometheus.inspection import ServerReport, stores_away
 from sentinel.adapters.prometheus.scrapes import interval_query
 from sentinel.adapters.prometheus.source import PrometheusSource
-from sentinel.app.cli import app
+from sentinel.app.commandline import app
 from sentinel.app.commands.setup.checks import Level
 from sentinel.app.commands.setup.measuring import server_checks
 from tests.adapters.prometheus.fake import NOW, prometheus

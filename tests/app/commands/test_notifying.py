@@ -7,7 +7,7 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
-from sentinel.app.cli import app
+from sentinel.app.commandline import app
 
 WEBHOOK = "notify:\n  teams: {ops: {url: 'http://127.0.0.1:1/hook', timeout: 1s}}\n"
 

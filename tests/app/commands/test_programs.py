@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from sentinel.app.cli import app
+from sentinel.app.commandline import app
 from sentinel.app.commands.table import ROOT, RULES, CommandEntry, command_of
 from sentinel.domain.record.state import Phase
 from tests.support.cli import home, sentinel, served

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from sentinel.app.cli import app
+from sentinel.app.commandline import app
 from sentinel.app.demo.stage import _rules
 from sentinel.app.demo.stories import PLAYS
 from sentinel.policies.source import FilePolicySource

@@ -13,7 +13,7 @@ import pytest_asyncio
 from rich.console import Console
 from typer.testing import CliRunner
 
-from sentinel.app.cli import app
+from sentinel.app.commandline import app
 from sentinel.app.commands.rulesets.rehearsing import Wish, make_report
 from sentinel.app.rehearsal.html import html_report
 from sentinel.app.rehearsal.model import Rehearsed, RehearsedVerdict, RevisionFate
