@@ -56,8 +56,8 @@ def turn_of(key: WorkloadKey, store: RecordStore) -> Turn:
 class Daemon:
     """Starts watching, then judging, then telling; stops in the opposite order within the time it is given.
 
-    Every replica watches and receives alerts. Only the leader reconciles workloads and sends notices: a new leader
-    looks at every workload first.
+    Every replica watches and receives alerts. Only the leader reconciles workloads and sends notices: what the other
+    replicas' watches show waits in their queues, each key once, until they lead.
     """
 
     def __init__(
@@ -101,10 +101,6 @@ class Daemon:
         log.info("watching %d workloads", len(list(services.cluster.keys())))
 
     def _touched(self, key: WorkloadKey) -> None:
-        if self._leading.is_set():  # before, all that there is will be looked at once this replica leads
-            self._add(key)
-
-    def _add(self, key: WorkloadKey) -> None:
         self._queue.add(key, turn_of(key, self._services.store))
 
     async def _lead(self) -> None:
@@ -115,7 +111,7 @@ class Daemon:
         services.reporter.take_over(ours, services.clock.now())
         recorded = (record.key for record in services.store.all())
         for key in {*services.cluster.keys(), *recorded, *services.commands.workloads()}:
-            self._add(key)
+            self._touched(key)
         self._leading.set()
         try:
             await self._queue.run(self._reconcile)

@@ -18,7 +18,6 @@ from clustersim.node.behaviour import Behaviour, crash_loop
 from clustersim.storage.resources import JOBS, LEASES
 from sentinel.app.wiring.application import Application, build
 from sentinel.domain.record.state import Phase
-from sentinel.runtime.daemon import GAUGES_EVERY
 from sentinel.settings import load_settings
 from tests.stories.test_gate_jobs import ALLOWED as JOBS_ALLOWED
 from tests.stories.test_gate_jobs import policy as gated_by_a_job
@@ -95,12 +94,6 @@ class Shop:
         async with aiohttp.ClientSession() as session, session.get(url) as response:
             return response.status == 200
 
-    async def metrics(self, index: int) -> list[str]:
-        """The lines of a daemon's own metrics."""
-        url = f"{self.replicas[index].http.url}/metrics"
-        async with aiohttp.ClientSession() as session, session.get(url) as response:
-            return (await response.text()).splitlines()
-
     def undos(self, image: str) -> int:
         """How many Events tell of an undo."""
         return sum(event["reason"] == "SentinelUndo" for event in self.here.events())
@@ -142,15 +135,6 @@ async def test_only_the_leader_acts_and_both_are_ready(tmp_path: Path) -> None:
         assert actions(record) == ["advance", "advance", "promote"]
         assert both.leads(0)
         assert not both.leads(1)
-
-
-async def test_a_follower_queues_nothing(tmp_path: Path) -> None:
-    """What its watches show needs no place in a queue: as the leader it looks at everything."""
-    async with shop(tmp_path) as both:
-        both.here.cluster.set_image("web", "web:2", namespace=NAMESPACE)
-        await both.here.phase(Phase.BAKING, image="web:2")
-        await asyncio.sleep(GAUGES_EVERY)
-        assert "sentinel_queue_depth 0.0" in await both.metrics(1)
 
 
 async def test_a_leader_that_is_terminated_is_succeeded_within_a_second(tmp_path: Path) -> None:
