@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from clustersim.cluster import ClusterOptions
 from clustersim.metrics.requests import Quality
+from clustersim.virtual_time import DEFAULT_EPOCH, wall_clock
 from sentinel.domain.record.entries import Action
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
@@ -24,11 +26,14 @@ MOMENT = 1.0
 
 
 @asynccontextmanager
-async def shop(folder: Path, batch: float, scrapes: float = 1.0, bake: float = 4.0) -> AsyncIterator[World]:
-    """A service of four pods at rest, scraped each second, or every so many."""
+async def shop(
+    folder: Path, batch: float, scrapes: float = 1.0, bake: float = 4.0, first: float = 0.0
+) -> AsyncIterator[World]:
+    """A service of four pods at rest, scraped each second, or every so many; the `first` time so many after a tick."""
     await asyncio.to_thread(folder.mkdir)
     options = ClusterOptions(scrape_interval=scrapes, batch=batch)
-    async with world(folder, policy(bake), options=options) as here:
+    now = wall_clock(epoch=DEFAULT_EPOCH + timedelta(seconds=first))
+    async with world(folder, policy(bake), now=now, options=options) as here:
         here.environ["SENTINEL_PROMETHEUS__SCRAPE_INTERVAL"] = f"{scrapes:g}"
         here.cluster.behaviours.default = QUICK
         here.cluster.serve("web:1", WELL)
@@ -42,10 +47,16 @@ async def shop(folder: Path, batch: float, scrapes: float = 1.0, bake: float = 4
 
 
 async def released(
-    folder: Path, batch: float, quality: Quality, end: Phase, scrapes: float = 1.0, bake: float = 4.0
+    folder: Path,
+    batch: float,
+    quality: Quality,
+    end: Phase,
+    scrapes: float = 1.0,
+    bake: float = 4.0,
+    first: float = 0.0,
 ) -> Record:
     """A release's record at its end."""
-    async with shop(folder, batch, scrapes, bake) as here:
+    async with shop(folder, batch, scrapes, bake, first) as here:
         here.cluster.serve("web:2", quality)
         here.cluster.set_image("web", "web:2", namespace=NAMESPACE)
         return await here.phase(end, image="web:2")
@@ -75,10 +86,13 @@ async def test_each_step_of_a_good_release_waits_for_one_batch_at_most(tmp_path:
     assert seconds(late, Action.PROMOTE)[0] <= seconds(prompt, Action.PROMOTE)[0] + steps * (BATCH + MOMENT)
 
 
-@pytest.mark.parametrize(("batch", "bake"), [(0.0, 35.0), (BATCH, 30.0)])
-async def test_rare_scrapes_hold_up_no_step(tmp_path: Path, batch: float, bake: float) -> None:
+@pytest.mark.parametrize(
+    ("batch", "bake", "first"),
+    [(0.0, 35.0, 0.0), (BATCH, 30.0, 0.0), (0.0, 30.0, 1.0), (1.0, 30.0, 1.0), (1.0, 30.0, 7.0)],
+)
+async def test_rare_scrapes_hold_up_no_step(tmp_path: Path, batch: float, bake: float, first: float) -> None:
     """A step whose rules have a shorter interval ends with its bake, or with the batch that was on its way then."""
-    record = await released(tmp_path / "shop", batch, WELL, Phase.PROMOTED, scrapes=15.0, bake=bake)
+    record = await released(tmp_path / "shop", batch, WELL, Phase.PROMOTED, 15.0, bake, first)
     steps = actions(record)
     assert steps == ["advance", "advance", "promote"]
     assert seconds(record, Action.PROMOTE)[0] <= len(steps) * (bake + batch + MOMENT)

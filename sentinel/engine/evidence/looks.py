@@ -27,6 +27,8 @@ VISIBLE_AFTER = timedelta(seconds=0.25)
 """A scrape is stamped when it begins, and can be queried when it is over."""
 STEP = timedelta(seconds=0.5)
 """Looks end at multiples of it, so that rollouts that look at the same time share their queries."""
+GAIN = timedelta(seconds=1)
+"""A tick that ends with a bake spares as much at least."""
 TRIES = 4
 """A scrape that is late is asked for again so many times within a scrape interval."""
 
@@ -65,6 +67,23 @@ def scraped_at(spans: Sequence[Span], workload: Workload, arms: Arms, scrape: ti
     candidate = sorted(stamps[True])[len(stamps[True]) // 2]
     behind = sorted((stamp - candidate) % scrape for stamp in stamps[False])
     return candidate + (behind[len(behind) // 2] if behind else timedelta(0))
+
+
+def last_tick(
+    rule: MetricRule, bake_ends: datetime | None, last: LastAsked | None, timing: SourceTiming
+) -> datetime | None:
+    """When a step's bake is over, where a tick may end there; None elsewhere.
+
+    Both arms are scraped once more between the whole tick before and then: else the candidate would be without requests
+    in it. And the whole tick after it is not as soon. A bake that ends at a multiple of the rule's interval has none:
+    the tick after it would be short.
+    """
+    scrape, tick = timing.min_interval, timing.tick(rule)
+    if bake_ends is None or last is None or not scrape or grid(bake_ends, rule.interval) == bake_ends:
+        return None
+    newest = last.scraped + (bake_ends - VISIBLE_AFTER - last.scraped) // scrape * scrape
+    before = grid(bake_ends, tick)
+    return bake_ends if newest > max(before, last.scraped) and bake_ends + GAIN <= before + tick else None
 
 
 def next_look(rule: MetricRule, due: Window, last: LastAsked | None, timing: SourceTiming) -> datetime | None:

@@ -91,9 +91,18 @@ def grid(at: datetime, interval: timedelta) -> datetime:
 
 
 def window(
-    rule: MetricRule, record: Record, workload: Workload, timing: SourceTiming, now: datetime
+    rule: MetricRule,
+    record: Record,
+    workload: Workload,
+    timing: SourceTiming,
+    now: datetime,
+    last_tick: datetime | None = None,
 ) -> Window:
-    """The next measurement of a rule in a rollout."""
+    """The next measurement of a rule in a rollout.
+
+    A step that has not passed when its bake is over has a tick that ends there (`last_tick`): what it lacks may have
+    come since the tick before. The one after it reaches to the second multiple of the interval: none is shorter.
+    """
     if isinstance(rule, QueryRule):
         began = record.state.progress.began_at or record.started_at
         due = next_due(rule, record.state.analysis.get(rule.name), began)
@@ -102,12 +111,26 @@ def window(
         return Window(began, began, due)
     interval = timing.tick(rule)
     since = record.state.measured_until.get(rule.name) or grid(_begins(record, workload), interval)
-    until = grid(now - timing.settle, interval)
-    return Window(since, until, until + interval + timing.settle)
+    settled = now - timing.settle
+    first = _next_end(since, interval, rule)
+    whole = grid(settled, interval)
+    until = whole if whole >= first else since
+    if last_tick is not None and until < last_tick <= settled:
+        until = last_tick
+    return Window(since, until, max(whole + interval, first) + timing.settle)
+
+
+def _next_end(since: datetime, interval: timedelta, rule: MetricRule) -> datetime:
+    """Where a tick ends that begins then: at a multiple of the interval.
+
+    After a tick that ended with a bake, between two multiples, no sooner than an interval later.
+    """
+    after_a_bake = grid(since, rule.interval) != since
+    return grid(since, interval) + (2 * interval if after_a_bake else interval)
 
 
 def whole_ticks(
-    since: datetime, until: datetime, interval: timedelta
+    rule: MetricRule, since: datetime, until: datetime, interval: timedelta
 ) -> tuple[tuple[datetime, datetime], ...]:
     """A time that came in at once, as the ticks that it would have been, had it come by and by.
 
@@ -118,7 +141,7 @@ def whole_ticks(
         return ((since, until),)
     ends = [since]
     while ends[-1] < until:
-        ends.append(min(until, grid(ends[-1], interval) + interval))
+        ends.append(min(until, _next_end(ends[-1], interval, rule)))
     return tuple(pairwise(ends))
 
 

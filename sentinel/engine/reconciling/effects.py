@@ -5,7 +5,7 @@ A driver that fails throws a ClusterError into the generator in place of the ans
 
 from collections.abc import Mapping, Sequence
 from dataclasses import field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from sentinel.domain.command import Command, CommandPhase
@@ -139,13 +139,15 @@ class LookAround:
 class Measure:
     """Start the measurements that are due. Answered by when to ask for it again, None: the driver sees to it.
 
-    `suspected` are the rules to look at again between two ticks.
+    `suspected` are the rules to look at again between two ticks. Once the step's bake is over (`bake_ends`; None before
+    it began), evidence up to there is waited for.
     """
 
     record: Record
     policy: Policy
     workload: Workload
     suspected: frozenset[str] = frozenset()
+    bake_ends: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

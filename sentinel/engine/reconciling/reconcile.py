@@ -323,7 +323,8 @@ class Reconciler:
         now = self._view.now()
         due = [now + FAR, decision.requeue_at]
         if record.state.phase is not Phase.UNDOING:
-            due.append((yield Measure(record, policy, workload, suspected(situation.verdicts))))
+            ends = situation.with_record(record).bake_ends
+            due.append((yield Measure(record, policy, workload, suspected(situation.verdicts), ends)))
             due.append(pods_ripen_at(policy, workload, record, now))
         first = min(at for at in due if at is not None)
         return Reconciled(again=answered, requeue_at=first, verdicts=situation.verdicts)

@@ -180,7 +180,7 @@ class _Course:
 
     def _measure(self, effect: Measure, now: datetime) -> Generator[Question, Answer, datetime | None]:
         evidence = self._of(effect.record)
-        due = yield from evidence.measure(effect.record, effect.workload, effect.suspected, now)
+        due = yield from evidence.measure(effect, now)
         self._next = (effect, due) if due is not None else None
         self._moved = self._moved or evidence.waiting
         return due

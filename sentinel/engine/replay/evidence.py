@@ -1,6 +1,6 @@
 """The evidence of a replay: asked for when the runtime would ask for it, kept as the runtime keeps it."""
 
-from collections.abc import Collection, Generator, Mapping
+from collections.abc import Generator, Mapping
 from datetime import datetime, timedelta
 
 from sentinel.domain.errors import SourceError
@@ -11,7 +11,7 @@ from sentinel.domain.record.record import Record
 from sentinel.domain.workload.facts import Workload
 from sentinel.engine.evidence.assessment import rules_in
 from sentinel.engine.evidence.history import candidate_pods, past_of
-from sentinel.engine.evidence.looks import LastAsked, next_look, scraped_at
+from sentinel.engine.evidence.looks import LastAsked, last_tick, next_look, scraped_at
 from sentinel.engine.evidence.measured import Measured
 from sentinel.engine.evidence.schedule import (
     AT_ONCE,
@@ -31,6 +31,7 @@ from sentinel.engine.evidence.schedule import (
     window,
 )
 from sentinel.engine.evidence.starting import last_starts_of
+from sentinel.engine.reconciling.effects import Measure
 from sentinel.engine.replay.questions import Answer, Ask, AskPast, Question, query_of
 from sentinel.engine.rules.environment import Surroundings
 from sentinel.engine.statistics.calibration import Calibration, calibrate, windows_of
@@ -81,10 +82,9 @@ class Evidence:
         """How long one tick of each metric rule is."""
         return ticks_of(self._policy, self._timing)
 
-    def measure(
-        self, record: Record, workload: Workload, suspected: Collection[str], now: datetime
-    ) -> Generator[Question, Answer, datetime | None]:
-        """Ask for all that is due, the rules that are `suspected` also between ticks; returns when the next is."""
+    def measure(self, effect: Measure, now: datetime) -> Generator[Question, Answer, datetime | None]:
+        """Ask for all that is due, the rules that are suspected also between ticks; returns when the next is."""
+        record, workload, suspected = effect.record, effect.workload, effect.suspected
         due: list[datetime | None] = []
         if self._beside is None and has_stable_pods(workload, record):
             self._beside = workload
@@ -94,7 +94,9 @@ class Evidence:
                 continue
             if awaited(rule, record, workload):
                 continue
-            span = window(rule, record, workload, self._timing(rule), now)
+            timing = self._timing(rule)
+            ends = last_tick(rule, effect.bake_ends, self._asked.get(rule.name), timing)
+            span = window(rule, record, workload, timing, now, ends)
             due.append(span.next_due)
             if span.until > max(self._attempted.get(rule.name, span.since), span.since):
                 self._attempted[rule.name] = span.until

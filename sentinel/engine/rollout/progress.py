@@ -23,6 +23,8 @@ from sentinel.engine.rollout.situation import Situation
 from sentinel.engine.rollout.taking_over import next_try, undecided
 from sentinel.values import replace
 
+LOOKED_AGAIN = timedelta(seconds=0.25)
+"""Of a step whose bake is over, while its evidence does not reach there."""
 _ORDER = (VerdictKind.FAIL, VerdictKind.INCONCLUSIVE, VerdictKind.PENDING, VerdictKind.PASS)
 
 
@@ -289,7 +291,9 @@ def _wait(situation: Situation, state: RolloutState, change: Change | None) -> D
     due = [situation.deadline] if state.waits.stopped_since is None else []
     if state.progress.reached_at is not None:
         baked = state.progress.reached_at + situation.bake
-        due += [baked, baked + situation.settle]
+        settled = baked + situation.settle
+        # A source that tells how far it has come is behind the clock a little more each time, until it tells again.
+        due += [baked, max(settled, situation.now + LOOKED_AGAIN) if settled > situation.now else settled]
     ahead = [at for at in due if at > situation.now]
     return Decision(state, requeue_at=min(ahead, default=None), change=change, verdicts=situation.verdicts)
 

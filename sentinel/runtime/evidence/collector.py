@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sentinel.domain.evidence import Missing
 from sentinel.domain.policy.policy import Policy
@@ -91,18 +91,24 @@ class EvidenceCollector:
         self._in_flight.keep_only(())
 
     def request(
-        self, record: Record, policy: Policy, workload: Workload, suspected: Collection[str] = ()
+        self,
+        record: Record,
+        policy: Policy,
+        workload: Workload,
+        suspected: Collection[str] = (),
+        bake_ends: datetime | None = None,
     ) -> None:
         """Start the measurements that are due, and those that will be at their time, until the rollout is judged again.
 
-        The rules that are `suspected` get extra looks between two ticks.
+        The rules that are `suspected` get extra looks between two ticks. Where a source tells up to when it can be
+        asked, it is asked until that is the end of the step's bake.
         """
         now = self._clock.now()
         self._pasts.request(record, policy, workload, now)
         ledger = self._ledgers.setdefault(record.name, Ledger(now))
         if ledger.beside is None and has_stable_pods(workload, record):
             ledger.beside = workload
-        ledger.current = MeasuredRollout(record, policy, workload, suspected)
+        ledger.current = MeasuredRollout(record, policy, workload, suspected, bake_ends)
         self._in_flight.note(ledger.current)
         self._timetable.ask_due(ledger.current, ledger)
 

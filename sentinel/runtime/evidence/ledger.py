@@ -21,12 +21,16 @@ MOST_STILL = 4
 
 @dataclass(frozen=True, slots=True)
 class MeasuredRollout:
-    """The rollout that is measured, as the newest reconcile left it, and the rules to look at between two ticks."""
+    """The rollout that is measured, as the newest reconcile left it, and the rules to look at between two ticks.
+
+    `bake_ends`: when its step's bake is over, None before it began.
+    """
 
     record: Record
     policy: Policy
     workload: Workload
     suspected: Collection[str] = ()
+    bake_ends: datetime | None = None
 
     def measured(self, rule: str, until: datetime) -> "MeasuredRollout":
         """The same, a rule of which is measured up to this time."""

@@ -86,7 +86,7 @@ class Measurer:
         parts: tuple[tuple[datetime, datetime], ...] = (span,)
         try:
             if timing.told and not look and not isinstance(rule, QueryRule):
-                parts = whole_ticks(*span, timing.tick(rule))
+                parts = whole_ticks(rule, *span, timing.tick(rule))
                 # All are asked for at once; the source remembers their answers.
                 await asyncio.gather(*(self._spans(rule, rollout, part) for part in parts))
             for part in parts:

@@ -6,7 +6,7 @@ from typing import Protocol
 from sentinel.domain.policy.rules import ErrorRateRule, LatencyRule, MetricRule, QueryRule
 from sentinel.domain.workload.facts import Workload
 from sentinel.engine.evidence.assessment import rules_in
-from sentinel.engine.evidence.looks import STEP, next_look
+from sentinel.engine.evidence.looks import STEP, last_tick, next_look
 from sentinel.engine.evidence.schedule import SourceTiming, Window, awaited, grid, window
 from sentinel.metric_names import MetricName
 from sentinel.ports import Clock, Telemetry
@@ -96,7 +96,8 @@ class Timetable:
         """Start what is due of one rule; returns when to come again.
 
         A source that tells up to when it can be asked is asked for that first, when there can be more. What it told
-        may reach ahead of the clock: then the ticks up to there are measured at their time.
+        may reach ahead of the clock: then the ticks up to there are measured at their time. A step whose bake is over
+        waits for evidence up to there, for no tick.
         """
         now, timing = self._clock.now(), self._questions.timing(rule, ledger.pace(rule.name))
         if not timing.told or isinstance(rule, QueryRule):
@@ -106,6 +107,8 @@ class Timetable:
             behind = extent.behind(now)
             known = replace(timing, settle=behind)
             wanted = self._request_settled(rule, rollout, ledger, workload, known) - behind
+            if rollout.bake_ends is not None and extent.until < rollout.bake_ends:
+                wanted = min(wanted, rollout.bake_ends)
             again = wanted if wanted <= extent.until else max(wanted, extent.again)
             if again > now:
                 return again
@@ -122,7 +125,8 @@ class Timetable:
         timing: SourceTiming,
     ) -> datetime:
         now = self._clock.now()
-        due = window(rule, rollout.record, workload, timing, now)
+        ends = last_tick(rule, rollout.bake_ends, ledger.asked.get(rule.name), timing)
+        due = window(rule, rollout.record, workload, timing, now, ends)
         last_try = max(ledger.attempted.get(rule.name, due.since), due.since)
         if due.until > last_try and rule.name not in ledger.running:
             ledger.attempted[rule.name] = due.until

@@ -15,13 +15,20 @@ from sentinel.domain.evidence import Counts, CountTick, Reading, Span, Subject
 from sentinel.domain.policy.rules import Arms, CountQuery, ErrorRateRule, Method, QueryRule, ValueQuery
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
 from sentinel.engine.evidence.assessment import Assessment, JudgedRollout, assess
-from sentinel.engine.evidence.looks import LastAsked, next_look, scraped_at, suspected
+from sentinel.engine.evidence.looks import (
+    VISIBLE_AFTER,
+    LastAsked,
+    last_tick,
+    next_look,
+    scraped_at,
+    suspected,
+)
 from sentinel.engine.evidence.measured import Measured
-from sentinel.engine.evidence.schedule import SourceTiming, Window
+from sentinel.engine.evidence.schedule import SourceTiming, Window, window
 from sentinel.engine.rules.segment import segment_of
 from sentinel.engine.statistics.e_process import RATIOS, Wealth, ratio_gains
 from tests.engine.builders import PLAIN, rollout, state
-from tests.engine.snapshots import OLD, at, pod, workload
+from tests.engine.snapshots import OLD, at, pod, record, workload
 
 RULE = ErrorRateRule("errors", CountQuery("prometheus", "t", "e"), 0.05)
 EACH_15_S = SourceTiming(min_interval=timedelta(seconds=15))
@@ -200,3 +207,34 @@ def test_looks_do_not_raise_the_share_of_false_alarms(weight: float, cluster: in
 
 def _odds(wealth: Wealth) -> float:
     return exp(wealth.log_e)
+
+
+@given(
+    scrape=st.sampled_from([5.0, 15.0, 30.0, 60.0]),
+    phase=st.floats(0, 60),
+    baked=st.floats(70, 600),
+    asked=st.floats(0, 60),
+)
+def test_a_tick_that_ends_with_a_bake_has_a_scrape_of_both_arms(
+    scrape: float, phase: float, baked: float, asked: float
+) -> None:
+    """One between the whole tick before and its end; and it ends a second or more before the next whole tick."""
+    timing = SourceTiming(timedelta(seconds=scrape))
+    first = at(phase)
+    ends = last_tick(RULE, at(baked), LastAsked(at(asked), first), timing)
+    tick = max(scrape, RULE.interval.total_seconds())
+    before = at(baked // tick * tick)
+    seen = [first + n * timedelta(seconds=scrape) for n in range(1, 200)]
+    assert ends in (None, at(baked))
+    if ends is not None:
+        assert any(before < one <= ends - VISIBLE_AFTER for one in seen)
+        assert ends + timedelta(seconds=1) <= before + timedelta(seconds=tick)
+
+
+def test_the_tick_after_one_that_ended_with_a_bake_is_no_shorter_than_an_interval() -> None:
+    """It reaches to the second multiple of the interval: else no pod may have been scraped in it."""
+    begun = record()
+    baked = begun.with_state(replace(begun.state, measured_until={RULE.name: at(35.5)}))
+    pods, timing = workload(pod("new-1"), pod("old-1", OLD)), SourceTiming(timedelta(seconds=15))
+    ends = [window(RULE, baked, pods, timing, at(now)).until for now in (46, 59, 61)]
+    assert ends == [at(35.5), at(35.5), at(60)]
