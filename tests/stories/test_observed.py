@@ -80,14 +80,22 @@ async def test_traces_tell_of_an_undo(tmp_path: Path) -> None:
             names.update(span.name for scope in one.scope_spans for span in scope.spans)
         return web.Response()
 
+    async def hook(_request: web.Request) -> web.Response:
+        return web.Response()
+
     app = web.Application()
     app.router.add_post("/v1/traces", traces)
+    app.router.add_post("/hook", hook)
     runner = web.AppRunner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     endpoint = f"http://127.0.0.1:{runner.addresses[0][1]}"
     try:
-        async with world(tmp_path, CANARY_POLICY, SENTINEL_TRACING__ENDPOINT=endpoint) as here:
+        environ = {
+            "SENTINEL_TRACING__ENDPOINT": endpoint,
+            "SENTINEL_NOTIFY__WEBHOOK__URL": f"{endpoint}/hook",
+        }
+        async with world(tmp_path, CANARY_POLICY, **environ) as here:
             await at_rest(here)
             await undone(here)
             await here.stop()

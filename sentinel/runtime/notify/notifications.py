@@ -88,6 +88,7 @@ class Notifications:
     def _offer(self, record: Record, entry: DecisionEntry | None) -> None:
         if isinstance(self._notifier, LogNotifier):
             self._count("sent")  # the log has it already
+            self._show_pending()
             return
         if record.name not in self._pending and len(self._pending) >= MAX_ROLLOUTS:
             self._count("dropped")
