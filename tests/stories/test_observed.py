@@ -94,6 +94,7 @@ async def test_traces_tell_of_an_undo(tmp_path: Path) -> None:
         environ = {
             "SENTINEL_TRACING__ENDPOINT": endpoint,
             "SENTINEL_NOTIFY__WEBHOOK__URL": f"{endpoint}/hook",
+            "SENTINEL_NOTIFY__WEBHOOK__SECRET": "s3cret",
         }
         async with world(tmp_path, CANARY_POLICY, **environ) as here:
             await at_rest(here)
