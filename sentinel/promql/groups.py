@@ -25,7 +25,6 @@ def series_by_group(store: SeriesStore, expression: Any, group_of: GroupOf, look
         return None
     matchers, offset = tuple(matchers_of(selector)), offset_of(selector)
     of_series = group_of if stamped is None else lambda labels: group_of(unnamed(labels))
-    of_groups = _values if stamped is None else _stamps
     groups: _Groups = ()
     grouped_at = -1
 
@@ -33,7 +32,7 @@ def series_by_group(store: SeriesStore, expression: Any, group_of: GroupOf, look
         nonlocal groups, grouped_at
         if grouped_at != store.changes:
             groups, grouped_at = store.grouped(matchers, of_series), store.changes
-        return of_groups(groups, time - offset, lookback)
+        return _newest(groups, time - offset, lookback, stamps=stamped is not None)
 
     return grouped
 
@@ -41,8 +40,8 @@ def series_by_group(store: SeriesStore, expression: Any, group_of: GroupOf, look
 _Groups = Sequence[tuple[Labels, Sequence[StoredSeries]]]
 
 
-def _values(groups: _Groups, at: int, lookback: int) -> list[tuple[Labels, list[float]]]:
-    """The newest values of each group, as `StoredSeries.at` finds them.
+def _newest(groups: _Groups, at: int, lookback: int, *, stamps: bool) -> list[tuple[Labels, list[float]]]:
+    """The newest values of each group, as `StoredSeries.at` finds them; as `stamps`, the seconds of their scrapes.
 
     Written out, as it is what most questions come to; series that were put together share their times.
     """
@@ -50,7 +49,7 @@ def _values(groups: _Groups, at: int, lookback: int) -> list[tuple[Labels, list[
     known: list[int] | None = None
     index = -1
     for labels, series in groups:
-        values: list[float] = []
+        numbers: list[float] = []
         for each in series:
             times = each.times
             if times is not known:
@@ -58,25 +57,8 @@ def _values(groups: _Groups, at: int, lookback: int) -> list[tuple[Labels, list[
             if index >= 0 and times[index] >= at - lookback:
                 value = each.values[index]
                 if value is not None:
-                    values.append(value)
-        found.append((labels, values))
-    return found
-
-
-def _stamps(groups: _Groups, at: int, lookback: int) -> list[tuple[Labels, list[float]]]:
-    """When each of those was scraped, in seconds."""
-    found: list[tuple[Labels, list[float]]] = []
-    known: list[int] | None = None
-    index = -1
-    for labels, series in groups:
-        stamps: list[float] = []
-        for each in series:
-            times = each.times
-            if times is not known:
-                known, index = times, bisect_right(times, at) - 1
-            if index >= 0 and times[index] >= at - lookback and each.values[index] is not None:
-                stamps.append(times[index] / 1000)
-        found.append((labels, stamps))
+                    numbers.append(times[index] / 1000 if stamps else value)
+        found.append((labels, numbers))
     return found
 
 

@@ -116,17 +116,17 @@ async def told(folder: Path, scraping: Scraping, times: int = 1) -> tuple[Ended,
         took.setdefault(name, []).append(told)
         return record
 
-    for name in ("shop", "away"):
-        (folder / name).mkdir(parents=True)
-    services = {name == "outage": {} for name in STORIES}
+    services: dict[str, dict[str, int]] = {"shop": {}, "away": {}}
+    for place in services:
+        (folder / place).mkdir(parents=True)
     for name, nth in tellings:
-        services[name == "outage"][_service(name, nth)] = 4
+        services["away" if name == "outage" else "shop"][_service(name, nth)] = 4
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(deciding, "CALM_FOR", timedelta(seconds=3))
         patch.setattr(deciding, "MISSING_FOR", timedelta(seconds=5))
         async with (
-            shop(folder / "shop", services[False], scraping) as here,
-            shop(folder / "away", services[True], scraping) as away,
+            shop(folder / "shop", services["shop"], scraping) as here,
+            shop(folder / "away", services["away"], scraping) as away,
             watched(here.prometheus) as arrivals,
         ):
             ends = await asyncio.gather(
