@@ -1,7 +1,7 @@
 """What a drained node pool costs an undo: from a crash loop to the undo, with a burst of other events and without.
 
 The simulated cluster, Prometheus' stand-in and `sentinel run` are three processes, as for the reaction. Every second
-strike comes right behind an event of each pod of the pool, in the same stream. The ratio and the difference of the two
+strike comes right behind an event of each pod of the pool. The ratio and the difference of the two
 samples are what counts: they are taken in turn in the same run.
 """
 
@@ -64,12 +64,6 @@ class Found:
     def delay(self) -> float:
         """By how many milliseconds the 99th percentile lies higher behind a burst."""
         return Figures.of(self.behind).p99 - Figures.of(self.alone).p99
-
-    @property
-    def own_delay(self) -> float:
-        """How much of the delay is left at the median without what it takes to send and read a burst."""
-        behind, alone, read = (Figures.of(each).p50 for each in (self.behind, self.alone, self.read))
-        return behind - alone - read
 
 
 class Drained(Field):
@@ -141,7 +135,6 @@ def bench(build: Build, quick: bool) -> Result:
         f"behind a burst, {name}": value for name, value in (("p50", behind.p50), ("p99", behind.p99))
     }
     figures["a burst, CPU"] = per_burst(found)
-    figures["the delay at the median beyond reading a burst"] = max(0.0, found.own_delay)
     return Result(figures, lambda date: report(scale, found, date))
 
 
@@ -171,16 +164,18 @@ def report(scale: Scale, found: Found, date: str) -> str:
 `python -m benchmarks burst`, {date}. {machine("aiohttp", "msgspec", "rollback-sentinel")}.
 
 {scale.in_flight} rollouts are in flight. A crash loop of one of them is struck, alone and, in turn, right behind one
-event of each of {scale.pods:,} other pods ({scale.pods // REPLICAS:,} guarded Deployments), in the same stream and of
-the size of real pods. Timed is the way from the write of the pod's status into the API server's store to the write
-of the Deployment that the undo makes there; the events were made beforehand, sending and reading them counts.
+event of each of {scale.pods:,} other pods ({scale.pods // REPLICAS:,} guarded Deployments), of the size of real pods
+(10 kB) and ahead of it in the watch of all pods. Timed is the way from the write of the pod's status into the API
+server's store to the write of the Deployment that the undo makes there; the events were made beforehand, and sending
+and reading them counts. A thread sends them, a chunk for each, while the server answers other requests and watches.
 
 {table(["", "n", "p50 ms", "p90 ms", "p99 ms", "max ms", "p50 ÷ alone", "p99 ÷ alone"], rows)}
 
 A burst delays an undo by {behind.p50 - alone.p50:.0f} ms at the median and {found.delay:.0f} ms at the 99th percentile:
 the aim, at most {MAY_COST_MS:g} ms, is {_reached(found.delay)} here. One that only reads the events from that server
-(the last row) has the last after {read.p50:.0f} and {read.p99:.0f} ms, so at the median the sentinel itself takes
-{found.own_delay:.0f} ms. Of fewer than 100 undos the 99th percentile is the longest one.
+(the last row) has the last after {read.p50:.0f} and {read.p99:.0f} ms: no undo whose event comes on the same connection
+can be sooner, so [the pods of candidates have a separate watch](../decisions/0013-candidates-pods-have-a-watch.md).
+Of fewer than 100 undos the 99th percentile is the longest one.
 
 Not undone within {Field.patience:g} s: {found.missed}. To take a burst in costs {cost:.2f} s of CPU,
 {cost / scale.pods * 1e6:.0f} µs an event with the reconciles that follow. The machine's load average at the end, other

@@ -19,7 +19,7 @@ from benchmarks.harness.build import Build
 from benchmarks.harness.daemon import DaemonProcess
 from benchmarks.harness.link import Child, Message
 from benchmarks.harness.metrics import run_metrics
-from benchmarks.harness.world import NAMESPACE, WorldSpec, name_of, run_world
+from benchmarks.harness.world import NAMESPACE, STABLE_TAG, WorldSpec, name_of, run_world
 from benchmarks.harness.yardstick import Yardstick
 
 CRASH_LOOP, ALERT = "crash loop", "alert"
@@ -158,9 +158,9 @@ class Field:
         self._session = session
         self._world.link.listen(self._heed)
         self._metrics.link.listen(self._heed_metrics)
-        for event in self._answered.values():
+        for who, child in (("world", self._world), ("metrics", self._metrics)):
             async with asyncio.timeout(300):
-                await event.wait()
+                await child.link.until(self._answered[who])
         _, _url, config = self._addresses["world"]
         kubeconfig = folder / "kubeconfig"
         kubeconfig.write_bytes(orjson.dumps(config))
@@ -311,7 +311,8 @@ class Field:
         """What only some fields ask for."""
 
     def _phase(self, name: str, image: str, phase: str) -> None:
-        self._recorded.add(name)
+        if image == f"{name}:{STABLE_TAG}":  # and not one of its old records
+            self._recorded.add(name)
         if image != self._image.get(name):
             return
         if phase == "Baking":

@@ -34,6 +34,17 @@ class Link:
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._connection.fileno(), self._read, heed)
 
+    async def until(self, told: asyncio.Event) -> None:
+        """Wait for what a message tells. Raises RuntimeError where the other end is gone before."""
+        waits = [asyncio.create_task(each.wait()) for each in (told, self.ended)]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waits:
+                each.cancel()
+        if not told.is_set():
+            raise RuntimeError("the process at the other end ended before it had told anything")
+
     def close(self) -> None:
         """Listen no more."""
         if self._loop is not None:

@@ -153,8 +153,8 @@ class _World:
             self._link.send("struck", name, struck)
 
     def _show(self) -> None:
-        stamp = time.monotonic_ns()
-        self._link.send("shown", self._pool.show(), stamp)
+        events = self._pool.show()  # on their way once the loop goes on
+        self._link.send("shown", events, time.monotonic_ns())
 
     def _candidate_pods(self, name: str) -> list[JsonObject]:
         image = _image(self._cluster.deployment(name, namespace=NAMESPACE)["spec"]["template"])

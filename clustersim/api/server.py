@@ -221,7 +221,7 @@ class ApiServer:
         stream = WatchStream(self.store, self.watches, asked, call.presenter, faults)
         await response.prepare(request)
         try:
-            await stream.run(response)
+            await stream.run(response, request.transport)
             await response.write_eof()
         except ConnectionResetError:
             pass  # the client has gone, which is how most watches end

@@ -10,11 +10,12 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 from aiohttp import web
 
+from clustersim.api.prepared import PreparedLines, send
 from clustersim.api.tables.presenting import Presenter
 from clustersim.api.types.conversion import stored_type
 from clustersim.faults import WatchFaults
@@ -24,6 +25,7 @@ from clustersim.storage.store import Event, Store
 
 JsonObject = dict[str, Any]
 Predicate = Callable[[JsonObject], bool]
+Unsent = TypeVar("Unsent")
 
 BOOKMARK_INTERVAL_SECONDS = 60.0
 _MOST_UNSENT = 20_000
@@ -52,11 +54,12 @@ class Delivery:
 
 
 class Watcher:
-    """The changes that one watch has yet to send."""
+    """The changes that one watch has yet to send. `selects`: it does not get all of its namespace's."""
 
-    def __init__(self, namespace: str) -> None:
+    def __init__(self, namespace: str, *, selects: bool = False) -> None:
         self.namespace = namespace
-        self.unsent: deque[Delivery] = deque()
+        self.selects = selects
+        self.unsent: deque[Delivery | PreparedLines] = deque()
         self.overflowed = False
         self.wake = asyncio.Event()
 
@@ -68,6 +71,11 @@ class Watcher:
             self.overflowed = True
         else:
             self.unsent.append(delivery)
+        self.wake.set()
+
+    def offer_prepared(self, prepared: PreparedLines) -> None:
+        """Take many changes that are of its resource and namespace."""
+        self.unsent.append(prepared)
         self.wake.set()
 
 
@@ -145,12 +153,16 @@ class WatchStream:
         self._asked = asked
         self._presenter = presenter
         self._faults = faults
-        self._watcher = Watcher(asked.namespace)
+        self._watcher = Watcher(asked.namespace, selects=asked.matches is not None)
         self._columns_sent = False
         self._reached = store.revision
 
-    async def run(self, response: web.StreamResponse) -> None:
-        """Send changes until the timeout, the client's end or a fault that ends the stream."""
+    async def run(self, response: web.StreamResponse, transport: asyncio.Transport | None = None) -> None:
+        """Send changes until the timeout, the client's end or a fault that ends the stream.
+
+        `transport` is that of the response's connection; what is prepared can be sent over it alone.
+        """
+        self._transport = transport
         self._watches.attach(self._asked.resource, self._watcher)
         try:
             if not await self._begin(response):
@@ -199,6 +211,7 @@ class WatchStream:
         bookmark_at = loop.time() + BOOKMARK_INTERVAL_SECONDS
         while not self._watcher.overflowed and not self._faults.ended:
             await self._wait(min(ends, bookmark_at) - loop.time())
+            await self._send_prepared()
             await self._write(response, self._pending())
             if loop.time() >= min(ends, bookmark_at):
                 bookmark_at = loop.time() + BOOKMARK_INTERVAL_SECONDS
@@ -216,11 +229,20 @@ class WatchStream:
         except TimeoutError:
             pass  # the time of a bookmark or of the end has come
 
+    async def _send_prepared(self) -> None:
+        if self._transport is not None and (prepared := self._next(PreparedLines)):
+            self._reached = prepared.revision
+            await send(self._transport, prepared)
+
+    def _next(self, form: type[Unsent]) -> Unsent | None:
+        """Take what is to be sent next where it has this form."""
+        unsent = self._watcher.unsent
+        return unsent.popleft() if unsent and isinstance(unsent[0], form) else None  # type: ignore[return-value]
+
     def _pending(self) -> list[bytes]:
         """The next lines to send: the first of many changes leave before the last ones are written out."""
         lines: list[bytes] = []
-        while self._watcher.unsent and len(lines) < _LINES_AT_ONCE:
-            delivery = self._watcher.unsent.popleft()
+        while len(lines) < _LINES_AT_ONCE and (delivery := self._next(Delivery)):
             self._reached = delivery.event.revision
             if line := self._event(delivery):
                 lines.append(line)

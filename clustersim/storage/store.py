@@ -60,6 +60,11 @@ class Store:
         """The revision of the newest change."""
         return self._revision
 
+    def reserve(self, revisions: int) -> int:
+        """Take so many revisions for changes that are not stored here; returns the first."""
+        self._revision += revisions
+        return self._revision - revisions + 1
+
     def subscribe(self, listener: Callable[[Event], None]) -> Callable[[], None]:
         """Call `listener` at each change, within the write that makes it; returns the unsubscriber."""
         self._listeners.append(listener)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from benchmarks import reaction, scale
 from benchmarks.harness.build import HERE
 from benchmarks.harness.field import KINDS, Level, Plan
 from benchmarks.harness.figures import Figures, table
+from benchmarks.harness.link import Child
 
 TINY = Plan(
     deployments=3,
@@ -61,3 +64,17 @@ def test_the_cost_of_a_cluster_is_measured() -> None:
     assert costs.daemon.peak > 10
     assert costs.pod_bytes > 1000
     assert "the daemon's watches" in scale.report(costs, "2026-01-31")
+
+
+def _end(_connection: Connection) -> None:
+    """A process that ends before it has told anything."""
+
+
+@pytest.mark.real_time
+async def test_a_process_that_ends_early_is_told() -> None:
+    """Nobody waits for what it will never say."""
+    child = Child(_end)
+    child.link.listen(lambda _message: None)
+    with pytest.raises(RuntimeError, match="ended before"):
+        await child.link.until(asyncio.Event())
+    child.stop()

@@ -9,6 +9,7 @@ from typing import Any
 import aiohttp
 
 from clustersim.api import ApiServer
+from clustersim.api.prepared import PreparedLines
 from clustersim.storage.resources import CONFIGMAPS
 from clustersim.storage.store import Store
 from tests.clustersim.apiserver.conftest import Client
@@ -81,3 +82,17 @@ async def test_the_server_stops_with_watches_open(store: Store) -> None:
             response = await session.get(server.url + PATH, params={"watch": "1"})
             await server.stop()
             response.close()
+
+
+async def test_prepared_lines_come_in_their_turn(client: Client, server: ApiServer, store: Store) -> None:
+    """After what was changed before and before what is changed after, though a thread sends them."""
+    asked = {"watch": "1", "resourceVersion": str(store.revision), "timeoutSeconds": "5"}
+    async with client.session.get(client.url + PATH, params=asked) as response:
+        (watcher,) = server.watches.of(CONFIGMAPS)
+        put(store, "before")
+        lines = [b'{"type":"MODIFIED","object":{"metadata":{"name":"%d"}}}\n' % number for number in range(3)]
+        watcher.offer_prepared(PreparedLines.of(lines, store.reserve(3) + 2))
+        put(store, "after")
+        events = [json.loads(line)["object"]["metadata"] async for line in response.content]
+    assert [metadata["name"] for metadata in events] == ["before", "0", "1", "2", "after"]
+    assert int(events[-1]["resourceVersion"]) == int(events[0]["resourceVersion"]) + 4
