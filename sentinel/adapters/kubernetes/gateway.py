@@ -33,6 +33,7 @@ from sentinel.adapters.kubernetes.inspect.preflight import preflight
 from sentinel.adapters.kubernetes.watch.mirror import OnChange
 from sentinel.adapters.kubernetes.watch.reflector import Reflector
 from sentinel.adapters.kubernetes.workloads.cache import WorkloadCache
+from sentinel.adapters.kubernetes.workloads.candidates import CandidateWatches
 from sentinel.adapters.kubernetes.workloads.changer import WorkloadChanger
 from sentinel.adapters.kubernetes.workloads.cluster import KubernetesCluster
 from sentinel.adapters.kubernetes.workloads.registry import owners_of_pods, readings_of
@@ -102,6 +103,8 @@ class KubernetesGateway:
         self.commands = KubernetesCommandStore(self.client, cache.pair_of, cache.called)
         self.policies = KubernetesPolicyStore(self.client)
         self._shared: dict[str, Any] = {"clock": clock, "rng": rng}
+        self._candidates = CandidateWatches(self.client, self.records.live, cache.workload, **self._shared)
+        self.records.subscribe(self._candidates.changed)
         self._reflectors: list[Reflector[Any]] = [*self._usual_watches()]
         self._beside: set[ApiResource] = set()
         self._started = False
@@ -141,6 +144,14 @@ class KubernetesGateway:
     def _watches(self, namespace: str) -> tuple[Reflector[Any], ...]:
         """The watches of one namespace, or of all of them."""
         cache = self._cache
+        pods = self._needed(
+            RequestTarget(PODS, namespace),
+            trim_pods_of(owners_of_pods(self._kinds)),
+            cache.pod_changed,
+            shape=PodShape,
+            ahead=self._in_flight,
+        )
+        self._candidates.follow(namespace, pods)
         watched: dict[ApiResource, Reflector[Any]] = {}
         for reading in readings_of(self._kinds):
             for resource, trim, changed in (
@@ -153,13 +164,7 @@ class KubernetesGateway:
         return (
             *watched.values(),
             *(self._config_watch(kind, namespace) for kind in self._config_kinds),
-            self._needed(
-                RequestTarget(PODS, namespace),
-                trim_pods_of(owners_of_pods(self._kinds)),
-                cache.pod_changed,
-                shape=PodShape,
-                ahead=self._in_flight,
-            ),
+            pods,
             self._needed(
                 RequestTarget(RECORDS, namespace),
                 self.records.read,
@@ -269,6 +274,7 @@ class KubernetesGateway:
         await self.client.open()
         self._started = True
         self._begin(self._reflectors)
+        self._tasks.append(asyncio.create_task(self._candidates.run(), name="watch candidates"))
 
     async def wait_synced(self, timeout: float) -> None:
         """Wait until every watch has its first complete list.
@@ -293,7 +299,8 @@ class KubernetesGateway:
 
     def watch_ages(self) -> Mapping[str, float | None]:
         """Per watched resource the seconds since the server last said anything; None: not (yet) watched."""
-        return {reflector.name: reflector.age for reflector in self._reflectors}
+        shared = {reflector.name: reflector.age for reflector in self._reflectors}
+        return {**shared, **self._candidates.ages()}
 
     def _renew(self) -> None:
         """Start every watch again: if one has gone deaf, so may others that shared its connection."""

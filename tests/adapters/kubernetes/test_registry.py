@@ -13,6 +13,14 @@ def test_every_kind_that_can_be_guarded_has_a_driver() -> None:
     assert all(driver.kind is kind for kind, driver in {**DRIVERS, **PAIRS}.items())
 
 
+def test_pods_name_their_revision_by_their_controllers_label() -> None:
+    """Those of Deployments and pairs have one label, those of Rollouts another, the others a third."""
+    labels = {kind: driver.revision_label for kind, driver in {**DRIVERS, **PAIRS}.items()}
+    assert labels.pop(WorkloadKind.ROLLOUT) == "rollouts-pod-template-hash"
+    assert {labels.pop(kind) for kind in (WorkloadKind.DEPLOYMENT, *PAIRS)} == {"pod-template-hash"}
+    assert set(labels.values()) == {"controller-revision-hash"}
+
+
 def test_a_verb_that_two_kinds_need_is_asked_for_once() -> None:
     """StatefulSets and DaemonSets share their ControllerRevisions."""
     needed = verbs_of(GUARDED_KINDS)

@@ -58,6 +58,14 @@ def key_of(raw: RawObject) -> ObjectKey:
     return intern(text(metadata.get("namespace"))), name
 
 
+def order_of(version: str) -> int:
+    """The place of a resourceVersion among those of its resource, 0 where it is not a number.
+
+    They are whole numbers that grow (KEP-5504 makes that official).
+    """
+    return int(version) if version.isdecimal() else 0
+
+
 @lru_cache(maxsize=1024)
 def _parsed(value: str) -> datetime | None:
     # Cached because many places have the same stamp: a pod's four conditions mostly share one.

@@ -9,7 +9,15 @@ from weakref import WeakValueDictionary
 import msgspec
 
 from sentinel.adapters.kubernetes.api.client import ApiClient, Json, RequestTarget
-from sentinel.adapters.kubernetes.api.raw import ObjectKey, RawObject, key_of, mapping, objects, text
+from sentinel.adapters.kubernetes.api.raw import (
+    ObjectKey,
+    RawObject,
+    key_of,
+    mapping,
+    objects,
+    order_of,
+    text,
+)
 from sentinel.adapters.kubernetes.api.resources import RECORDS
 from sentinel.adapters.kubernetes.custom.codec import encode
 from sentinel.adapters.kubernetes.custom.record_bounds import fitted
@@ -211,7 +219,7 @@ class KubernetesRecordStore:
         """
         held = self._held.get(key_of(raw))
         version = text(mapping(raw.get("metadata")).get("resourceVersion"))
-        return held if held is not None and _order(version) <= _order(held.version) else record_of(raw)
+        return held if held is not None and order_of(version) <= order_of(held.version) else record_of(raw)
 
     def observed(self, key: ObjectKey, before: Record | None, after: Record | None) -> None:
         """The watch's handler."""
@@ -225,7 +233,7 @@ class KubernetesRecordStore:
         """Keep the record unless a newer version of it is known; returns what is kept."""
         key = _key(record)
         held = self._held.get(key)
-        if held is not None and _order(record.version) <= _order(held.version):
+        if held is not None and order_of(record.version) <= order_of(held.version):
             if equivalent and record.version == held.version:
                 # The watch was quicker than the answer to our own write of the fields.
                 self._equivalent[key] = self._equivalent.get(key, frozenset()) | equivalent
@@ -304,8 +312,3 @@ _STORED = msgspec.json.Decoder(_Answer)
 def _at(record: Record, stored: _Stored) -> Record:
     """The record that was just written, as the server's answer names it."""
     return replace(record, version=stored.resource_version, uid=stored.uid)
-
-
-def _order(version: str) -> int:
-    """resourceVersions of one resource are whole numbers that grow (KEP-5504 makes that official)."""
-    return int(version) if version.isdecimal() else 0

@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 from sentinel.adapters.kubernetes.api.client import ApiClient, RequestTarget
 from sentinel.adapters.kubernetes.api.raw import ObjectKey, RawObject, mapping, objects, text
 from sentinel.adapters.kubernetes.watch.decoding import Decoding, RelistError, ends_state
+from sentinel.adapters.kubernetes.watch.early import Early
 from sentinel.adapters.kubernetes.watch.intake import AT_ONCE, Ahead, Body, Intake, Overtaken
 from sentinel.adapters.kubernetes.watch.lines import LineBuffer
 from sentinel.adapters.kubernetes.watch.mirror import Mirror, OnChange, name_of
@@ -59,7 +60,7 @@ class Reflector(Generic[T]):
         timing: WatchTiming | None = None,
     ) -> None:
         self.name = str(target)
-        self._target = target
+        self.target = target
         self._client = client
         self._mirror = Mirror(self.name, trim, on_change)
         self._decoding = Decoding(shape)
@@ -74,6 +75,7 @@ class Reflector(Generic[T]):
         self._streams = self._timing.streams
         self._unended: set[ObjectKey] | None = None
         self._intake = Intake(self._take_event, ahead, later)
+        self._early = Early()
         self._pages = Pages(client, target, self._decoding, self._timing)
         self._synced = asyncio.Event()
         self._heard_at: float | None = None
@@ -87,6 +89,11 @@ class Reflector(Generic[T]):
     def entries(self) -> Mapping[ObjectKey, T]:
         """What is known of each object."""
         return self._mirror.entries
+
+    @property
+    def version(self) -> str:
+        """Which version of the resource it has come to; empty while it starts over."""
+        return self._version
 
     @property
     def synced(self) -> bool:
@@ -109,6 +116,16 @@ class Reflector(Generic[T]):
         """End the current watch, which missed something, and start again with a list."""
         if self._version and self._patience is not None and not self._patience.expired():
             self._patience.reschedule(asyncio.get_running_loop().time())
+
+    def take_early(self, line: bytes) -> None:
+        """Take in an event of another watch of some of these objects, unless it is known.
+
+        A deletion is left to our own watch: that of an object that left the other's selection looks the same. Raises
+        RelistError, and as ClusterError what an ERROR tells.
+        """
+        kind, raw, version = self._decoding.change(line, self.target)
+        if kind in ("ADDED", "MODIFIED") and self._early.admits(name_of(raw), version, self._version):
+            self._mirror.store(raw)
 
     async def run(self) -> None:
         """List, watch, and begin again wherever that ends."""
@@ -184,6 +201,7 @@ class Reflector(Generic[T]):
     def _complete(self, seen: set[ObjectKey], version: str) -> None:
         """The state as of this version has been taken in."""
         self._mirror.keep_only(seen)
+        self._early.clear()
         self._version = version
         self._synced.set()
 
@@ -239,7 +257,7 @@ class Reflector(Generic[T]):
             self._patience = None
 
     async def _follow(self, params: dict[str, str]) -> None:
-        async with self._client.stream(self._target, params, read_timeout=self._timing.silence) as body:
+        async with self._client.stream(self.target, params, read_timeout=self._timing.silence) as body:
             self._heard()
             self._unended = None if self._version else set()
             self._await_state()
@@ -269,11 +287,11 @@ class Reflector(Generic[T]):
 
     def _take_event(self, line: bytes, overtaken: Overtaken, newest: bool) -> ObjectKey | None:
         """See `intake.Take`."""
-        kind, raw, version = self._decoding.change(line, self._target)
+        kind, raw, version = self._decoding.change(line, self.target)
         key = None
         if kind == "BOOKMARK":
             self._take_bookmark(raw, version)
-        elif not overtaken(key := name_of(raw)):
+        elif not overtaken(key := name_of(raw)) and not self._early.had(key, version):
             if kind == "DELETED":
                 self._mirror.drop(raw)
             else:

@@ -8,6 +8,7 @@ from sentinel.adapters.kubernetes.workloads import patches
 from sentinel.adapters.kubernetes.workloads.digest import digest_of, template_digest
 from sentinel.adapters.kubernetes.workloads.patches import Plan
 from sentinel.adapters.kubernetes.workloads.trim import RevisionEntry, WorkloadEntry
+from sentinel.adapters.kubernetes.workloads.trim_pods import CONTROLLER_HASH
 from sentinel.domain.decision import Change
 from sentinel.domain.errors import InvalidObjectError
 from sentinel.domain.record.state import RevisionRef
@@ -30,7 +31,8 @@ class WorkloadDriver:
 
     `resource` is the workload itself and `history` the resource whose objects store its revisions: both are watched,
     trimmed by `trim` and `trim_revision`. `verbs` is all that the account needs for this kind beside pods. `counted`:
-    its stored revisions tell how many pods they have; without it the pods themselves must be read for that.
+    its stored revisions tell how many pods they have; without it the pods themselves must be read for that. Pods name
+    their revision by `revision_label`.
 
     `stored` is the name of the object that holds a revision's template, empty where it cannot be known, and
     `template_of` the template in it. `plan` is what a change comes to: pure, from the live object and (for a Restore)
@@ -47,6 +49,7 @@ class WorkloadDriver:
     template_of: Callable[[RawObject], RawObject]
     plan: Callable[[RawObject, Workload, Change, RawObject], Plan]
     counted: bool = False
+    revision_label: str = CONTROLLER_HASH
 
     @property
     def owner_of_pods(self) -> str:

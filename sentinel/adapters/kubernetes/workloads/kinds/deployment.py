@@ -10,6 +10,7 @@ from sentinel.adapters.kubernetes.api.raw import (
 )
 from sentinel.adapters.kubernetes.api.resources import DEPLOYMENTS, REPLICA_SETS
 from sentinel.adapters.kubernetes.workloads import patches
+from sentinel.adapters.kubernetes.workloads.digest import TEMPLATE_HASH
 from sentinel.adapters.kubernetes.workloads.driver import (
     WorkloadDriver,
     amount_in_pods,
@@ -201,4 +202,5 @@ DEPLOYMENT = WorkloadDriver(
     template_of=stored_template,
     plan=plan,
     counted=True,
+    revision_label=TEMPLATE_HASH,
 )

@@ -8,7 +8,7 @@ from sentinel.adapters.kubernetes.api.operations import Operation, holds, put
 from sentinel.adapters.kubernetes.api.raw import RawObject, labels, mapping, number, text
 from sentinel.adapters.kubernetes.api.resources import DEPLOYMENTS, REPLICA_SETS, ROLLOUTS
 from sentinel.adapters.kubernetes.workloads import patches
-from sentinel.adapters.kubernetes.workloads.digest import bare_template, digest_of
+from sentinel.adapters.kubernetes.workloads.digest import ROLLOUT_HASH, bare_template, digest_of
 from sentinel.adapters.kubernetes.workloads.driver import WorkloadDriver, stored_by_hash, unsupported
 from sentinel.adapters.kubernetes.workloads.essence import essence_of
 from sentinel.adapters.kubernetes.workloads.kinds.argo_steps import (
@@ -217,4 +217,5 @@ ROLLOUT = WorkloadDriver(
     template_of=stored_template,
     plan=plan,
     counted=True,
+    revision_label=ROLLOUT_HASH,
 )

@@ -4,7 +4,7 @@ from collections.abc import Callable, Container, Mapping, Sequence
 
 from sentinel.adapters.kubernetes.api.raw import RawObject, mapping, text
 from sentinel.adapters.kubernetes.api.resources import DEPLOYMENTS, REPLICA_SETS, ApiResource, Verbs
-from sentinel.adapters.kubernetes.workloads.digest import template_digest
+from sentinel.adapters.kubernetes.workloads.digest import TEMPLATE_HASH, template_digest
 from sentinel.adapters.kubernetes.workloads.driver import Live, Place
 from sentinel.adapters.kubernetes.workloads.kinds.deployment import DEPLOYMENT
 from sentinel.adapters.kubernetes.workloads.kinds.replica_sets import stored_template
@@ -44,6 +44,7 @@ class PairDriver:
     serving_at: Callable[[Live, Workload], Sequence[RawObject]]
     plan: Callable[[Live, Workload, Change, RawObject], Plan]
     history: ApiResource = REPLICA_SETS
+    revision_label: str = TEMPLATE_HASH
 
     def places(self, workload: Workload) -> tuple[Place, ...]:
         """Where the objects are that a change is planned from: the parts that were judged."""
