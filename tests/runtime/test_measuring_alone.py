@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+
+import pytest
 
 from clustersim.virtual_time import run
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import Missing, MissingReason, Past, PastCounters, Reading, Span, Subject
+from sentinel.domain.policy.policy import Policy
 from sentinel.domain.policy.rules import CountQuery, ErrorRateRule, HistogramQuery, LatencyRule
 from sentinel.domain.record.state import Phase
 from sentinel.runtime.evidence.collector import EvidenceCollector
@@ -85,11 +89,18 @@ class Clock(LoopClock):
 
 
 async def watched(
-    source: Slow, *, taken: bool, seconds: float, lacks: list[Missing] | None = None
+    source: Slow,
+    *,
+    taken: bool,
+    seconds: float,
+    lacks: list[Missing] | None = None,
+    policy: Policy = POLICY,
+    calm: Collection[str] = (),
+    bake_ends: datetime | None = None,
 ) -> list[float]:
     """Have a rollout measured for so long; when it was woken. Unless `taken`, nobody reconciles it after that.
 
-    `lacks` gets the evidence that is missing in the end.
+    `lacks` gets the evidence that is missing in the end. Its rules are `calm`, up to the end of its bake.
     """
     woken: list[float] = []
     record = in_state(Phase.BAKING)
@@ -102,12 +113,12 @@ async def watched(
             for one in collector.take(record):
                 state = replace(state, measured_until={**state.measured_until, one.rule: one.until})
                 newest.append(newest[-1].with_state(state))
-            collector.request(newest[-1], POLICY, WORLD)
+            collector.request(newest[-1], policy, WORLD, (), bake_ends, calm)
 
     clock, telemetry = Clock(), Counts()
     collector = EvidenceCollector({"prometheus": source}, lambda _: WORLD, wake, clock, telemetry)  # type: ignore[dict-item]
     await asyncio.sleep(1)
-    collector.request(record, POLICY, WORLD)
+    collector.request(record, policy, WORLD, (), bake_ends, calm)
     await asyncio.sleep(1)
     woken.clear()  # what was learnt of the past has woken it
     await asyncio.sleep(seconds - 1)
@@ -124,6 +135,27 @@ def test_a_tick_of_several_rules_wakes_a_rollout_once() -> None:
 
     assert [round(second) for second in run(watched(source, taken=True, seconds=45))] == [15, 30, 45]
     assert [round(second) for second in source.asked] == [15, 30, 45]
+
+
+QUICK = replace(POLICY, rules=(replace(ERRORS, interval=timedelta(seconds=5)),))
+
+
+@pytest.mark.parametrize(
+    ("policy", "errors", "bake_ends", "woken"),
+    [
+        pytest.param(QUICK, 1, None, [20, 40, 60], id="within the limit"),
+        pytest.param(QUICK, 1, at(30), [20, *range(30, 61, 5)], id="from the end of the bake on at once"),
+        pytest.param(QUICK, 9, None, list(range(5, 61, 5)), id="over the limit at once"),
+        pytest.param(replace(POLICY, rules=(ERRORS,)), 1, None, [30, 60], id="rarer ticks, fewer together"),
+    ],
+)
+def test_harmless_ticks_of_a_calm_rule_wake_nobody_for_20_seconds(
+    policy: Policy, errors: int, bake_ends: datetime | None, woken: list[int]
+) -> None:
+    """A healthy rollout is reconciled once for some of them, and nobody waits for one that may matter."""
+    source = Slow(errors=errors)
+    found = watched(source, taken=True, seconds=60, policy=policy, calm={"errors"}, bake_ends=bake_ends)
+    assert [round(second) for second in run(found)] == woken
 
 
 def test_a_tick_of_pods_that_are_scraped_rarely_is_as_long_as_their_scrapes() -> None:

@@ -2,11 +2,10 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import cast
 
 from sentinel.domain.evidence import CountTick, HistogramTick, Missing, Tick, ValueSample
-from sentinel.domain.policy.policy import Policy
 from sentinel.domain.policy.rules import (
     CrashLoopRule,
     ErrorRateRule,
@@ -17,13 +16,12 @@ from sentinel.domain.policy.rules import (
     Rule,
 )
 from sentinel.domain.record.course import Course
-from sentinel.domain.record.state import Json, Phase, RolloutState
+from sentinel.domain.record.state import Json, Phase
 from sentinel.domain.record.written import Written
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
-from sentinel.domain.workload.facts import Workload
-from sentinel.domain.workload.revision import Revision
 from sentinel.engine.evidence.charting import charted
 from sentinel.engine.evidence.history import CALIBRATION, calibration_in, calibration_kept, learns, settled
+from sentinel.engine.evidence.judged import JudgedRollout, in_their_segments, rules_in, waited_while_up
 from sentinel.engine.evidence.measured import Measured, whole_until
 from sentinel.engine.evidence.starting import STABLE_START, START, limit_of, start_in, starts_kept
 from sentinel.engine.rules.crash_exposure import crash_tick
@@ -33,7 +31,6 @@ from sentinel.engine.rules.flagrant import FLAGRANT, condemned, flagrant_run
 from sentinel.engine.rules.latency import judge_latency
 from sentinel.engine.rules.pod_rules import judge_crash_loop, judge_health
 from sentinel.engine.rules.query_rule import judge_query
-from sentinel.engine.rules.segment import Segment
 from sentinel.engine.statistics.calibration import Calibration
 from sentinel.engine.statistics.starts import StartProfile, Starts
 from sentinel.values import dataclass, replace
@@ -52,44 +49,6 @@ class Assessment:
     course: Mapping[str, Course] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class JudgedRollout:
-    """What the rules need to know about the rollout that they judge.
-
-    `unmeasured` names the metric rules without recent evidence, and why: they cannot pass meanwhile. `learnt` is what
-    the hour before has taught so far, `remembered` what the workload's last rollout learnt, and `started` how the
-    stable's pods started, as far as that is known. `known_flagrant` says by a rule whether any workload of the policy
-    starts with more than half of its requests failing. `settles` says by rule how long its numbers take to settle.
-    `bake_ends` is None before the step's weight is reached.
-    """
-
-    policy: Policy
-    workload: Workload
-    baseline: Revision | None
-    state: RolloutState
-    segment: Segment
-    ever_pulled: bool
-    began: datetime
-    now: datetime
-    unmeasured: Mapping[str, Missing] = field(default_factory=dict)
-    learnt: Mapping[str, Calibration] = field(default_factory=dict)
-    remembered: Mapping[str, Calibration | None] = field(default_factory=dict)
-    started: Mapping[str, StartProfile] = field(default_factory=dict)
-    known_flagrant: Callable[[str], bool] = lambda _rule: False
-    settles: Mapping[str, timedelta] = field(default_factory=dict)
-    bake_ends: datetime | None = None
-
-    def known_until(self, rule: MetricRule) -> datetime:
-        """The time of the newest evidence that a rule can have: what came after it, a late source does not know yet."""
-        settled = self.now - self.settles.get(rule.name, timedelta(0))
-        return max(settled, self.state.measured_until.get(rule.name, settled))
-
-    def segment_at(self, at: datetime) -> Segment:
-        """The present segment, as evidence up to a time shows it."""
-        over = self.bake_ends is not None and at >= self.bake_ends
-        return replace(self.segment, bake_over=over) if over != self.segment.bake_over else self.segment
-
-
 def assess(rollout: JudgedRollout, measured: Sequence[Measured], holds: Holds) -> Assessment:
     """Judge every rule that speaks in the rollout's phase.
 
@@ -100,6 +59,9 @@ def assess(rollout: JudgedRollout, measured: Sequence[Measured], holds: Holds) -
     until = dict(rollout.state.measured_until)
     course = dict(rollout.state.course)
     if rollout.workload.exposure.wanted == 0:
+        for metric, waited in waited_while_up(rollout, measured):
+            analysis[metric.name], _, charts = _judge_metric(metric, rollout, waited, holds)
+            course.update({metric.name: charts} if charts is not None else {})
         until.update(whole_until(measured))
         idle = tuple(_scaled_to_zero(rule) for rule in rules_in(rollout.policy, rollout.state.phase))
         return Assessment(idle, analysis, until, course)
@@ -126,15 +88,6 @@ def assess(rollout: JudgedRollout, measured: Sequence[Measured], holds: Holds) -
 def _scaled_to_zero(rule: Rule) -> RuleVerdict:
     message = "scaled to zero: there is nothing to judge"
     return RuleVerdict(rule.name, VerdictKind.PENDING, SCALED_TO_ZERO, message)
-
-
-def rules_in(policy: Policy, phase: Phase) -> tuple[Rule, ...]:
-    """The rules that speak in this phase."""
-    if phase is Phase.UNDOING:
-        return ()
-    if phase is Phase.PROMOTED:
-        return tuple(rule for rule in policy.rules if isinstance(rule, CrashLoopRule))
-    return policy.rules
 
 
 def _judge_health(rule: HealthRule, rollout: JudgedRollout) -> RuleVerdict:
@@ -178,13 +131,12 @@ def _judge_metric(
     state, starts = before, _starts(rule, before, rollout)
     run = _run(rule, before, starts)
     course = rollout.state.course.get(rule.name)
-    ticks: list[Tick | None] = [one.tick for one in measured if not one.look] or [None]
     proven: RuleVerdict | None = None
-    for tick in ticks:
+    for tick, then in in_their_segments(rollout, before, [one for one in measured if not one.look]):
         if isinstance(rule, ErrorRateRule) and isinstance(tick, CountTick) and run is not None:
             run = flagrant_run(rule, {FLAGRANT: run}, tick, rollout.workload)
-        state, verdict = _step(rule, state, tick, rollout, holds, used, starts)
-        course = charted(course, rule, tick, verdict, rollout.state, rollout.segment)
+        state, verdict = _step(rule, state, tick, then, holds, used, starts)
+        course = charted(course, rule, tick, verdict, rollout.state, then.segment)
         if starts is not None and isinstance(tick, CountTick | HistogramTick):
             starts = starts.after(tick.starts)
         if run is not None:

@@ -10,12 +10,16 @@ from sentinel.values import dataclass, replace
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What one measurement of a metric rule brought: a tick that ends at `until`, or with `look` a part of one."""
+    """What one measurement of a metric rule brought: a tick that ends at `until`, or with `look` a part of one.
+
+    `waited`: it could change no verdict, so that it waited to be judged with later ones, in the segment of its time.
+    """
 
     rule: str
     until: datetime
     tick: Tick
     look: bool = False
+    waited: bool = False
 
 
 def whole_until(measured: Iterable[Measured]) -> dict[str, datetime]:

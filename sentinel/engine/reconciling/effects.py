@@ -139,8 +139,8 @@ class LookAround:
 class Measure:
     """Start the measurements that are due. Answered by when to ask for it again, None: the driver sees to it.
 
-    `suspected` are the rules to look at again between two ticks. Once the step's bake is over (`bake_ends`; None before
-    it began), evidence up to there is waited for.
+    `suspected` are the rules to look at again between two ticks, `calm` those whose harmless ticks may wait. Once the
+    step's bake is over (`bake_ends`; None before it began), evidence up to there is waited for.
     """
 
     record: Record
@@ -148,6 +148,7 @@ class Measure:
     workload: Workload
     suspected: frozenset[str] = frozenset()
     bake_ends: datetime | None = None
+    calm: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,8 @@ from sentinel.domain.record.state import Phase
 from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.domain.workload.revision import Revision
 from sentinel.engine.alerts.attribution import attribute
-from sentinel.engine.evidence.assessment import Holds, JudgedRollout, assess
+from sentinel.engine.evidence.assessment import Holds, assess
+from sentinel.engine.evidence.judged import JudgedRollout
 from sentinel.engine.evidence.remembering import FlagrantStarts, Lessons
 from sentinel.engine.evidence.schedule import stable_of
 from sentinel.engine.exposure.own import held_down_at

@@ -21,6 +21,7 @@ from sentinel.domain.record.state import Phase
 from sentinel.domain.verdict import RuleVerdict
 from sentinel.domain.workload.config import ConfigReading
 from sentinel.domain.workload.facts import Workload, WorkloadKey
+from sentinel.engine.evidence.calm import calm
 from sentinel.engine.evidence.looks import suspected
 from sentinel.engine.exposure.own import UNSEEN_FOR, unseen
 from sentinel.engine.exposure.steering import left_over, unconfirmed
@@ -324,7 +325,9 @@ class Reconciler:
         due = [now + FAR, decision.requeue_at]
         if record.state.phase is not Phase.UNDOING:
             ends = situation.with_record(record).bake_ends
-            due.append((yield Measure(record, policy, workload, suspected(situation.verdicts), ends)))
+            verdicts = situation.verdicts
+            quiet = calm(policy, record.state, verdicts)
+            due.append((yield Measure(record, policy, workload, suspected(verdicts), ends, quiet)))
             due.append(pods_ripen_at(policy, workload, record, now))
         first = min(at for at in due if at is not None)
         return Reconciled(again=answered, requeue_at=first, verdicts=situation.verdicts)

@@ -9,8 +9,8 @@ from sentinel.domain.policy.policy import Policy
 from sentinel.domain.policy.rules import ErrorRateRule, LatencyRule, MetricRule, QueryRule, ValueQuery
 from sentinel.domain.record.record import Record
 from sentinel.domain.workload.facts import Workload
-from sentinel.engine.evidence.assessment import rules_in
 from sentinel.engine.evidence.history import candidate_pods, past_of
+from sentinel.engine.evidence.judged import rules_in
 from sentinel.engine.evidence.looks import LastAsked, last_tick, next_look, scraped_at
 from sentinel.engine.evidence.measured import Measured
 from sentinel.engine.evidence.schedule import (

@@ -160,6 +160,11 @@ def _tested(limit: float) -> float:
     return min(max(limit, LEAST_LIMIT), 1 - LEAST_LIMIT)
 
 
+def is_within(rule: ErrorRateRule, counts: Counts) -> bool:
+    """Whether no bet against the limit wins on these requests of one tick; so on those of several that are within."""
+    return counts.errors <= _tested(rule.limit) * counts.total
+
+
 def _over(counts: Counts, limit: float) -> bool:
     return counts.errors > limit * counts.total
 

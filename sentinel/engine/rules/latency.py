@@ -27,7 +27,14 @@ from sentinel.engine.statistics.e_process import (
     rates_above,
 )
 from sentinel.engine.statistics.goodness import goodness_gains
-from sentinel.engine.statistics.histograms import edges_in_use, estimated_mean, limit_edge, mean_gains, tail
+from sentinel.engine.statistics.histograms import (
+    edges_in_use,
+    estimated_mean,
+    least_mean,
+    limit_edge,
+    mean_gains,
+    tail,
+)
 from sentinel.engine.statistics.starts import Starts, YoungTick
 from sentinel.values import dataclass
 
@@ -67,6 +74,16 @@ def judge_latency(
         return after.as_json(), report.beyond_buckets(restraint)
     verdict = conclude(_assess(report, segment, restraint), after.standing, segment, now)
     return after.as_json(), verdict
+
+
+def is_within(rule: LatencyRule, histogram: Histogram) -> bool:
+    """Whether no bet against the limit wins on these requests of one tick; so on those of several that are within."""
+    if not histogram.total:
+        return True
+    if rule.quantile is None:
+        return not _over(rule, histogram) and least_mean(histogram) <= rule.limit
+    edge = _edge(rule, histogram)
+    return edge is not None and tail(histogram, edge).errors <= (1 - rule.quantile) * histogram.total
 
 
 def _baseline(tick: HistogramTick, segment: Segment) -> Histogram:

@@ -1,6 +1,8 @@
 """Segments: stretches of a rollout in which the arms do not change, each with fresh evidence and a share of α."""
 
-from sentinel.values import dataclass
+from sentinel.values import dataclass, replace
+
+_BOTH = "both"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,10 @@ class Segment:
     min_requests: int = 100
     early: bool = False
 
+    def before(self, name: str) -> "Segment":
+        """An earlier segment of the same rollout, by its name; its bake was not over."""
+        return replace(self, name=name, concurrent=name.endswith(_BOTH), bake_over=False)
+
 
 def segment_of(
     rollout_step: int,
@@ -34,5 +40,5 @@ def segment_of(
 
     A rollout of `steps` canary steps has at most `steps + 2` segments (100 % has two), which share α evenly.
     """
-    arms = "both" if concurrent else "alone"
+    arms = _BOTH if concurrent else "alone"
     return Segment(f"{rollout_step}:{arms}", 1 / (steps + 2), concurrent, bake_over, min_requests, early)

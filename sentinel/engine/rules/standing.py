@@ -17,6 +17,8 @@ Json = Mapping[str, object]
 STALE_AFTER = 4
 """A pass needs evidence no older than this many intervals."""
 MAX_ODDS = 1e12
+BAKING = "Baking"
+"""The reason of a verdict that waits for the end of its step's bake, and for nothing else."""
 EXPECTED = frozenset({MissingReason.FIRST_SAMPLE, MissingReason.NOT_SETTLED})
 """Missing in the normal course of things: worth waiting for, not worth a hold."""
 
@@ -147,12 +149,12 @@ def conclude(found: RuleEvidence, standing: RuleStanding, segment: Segment, now:
             )
         return verdict(VerdictKind.FAIL, "WorseThanBaseline")
     if not segment.bake_over and not segment.early:
-        return verdict(VerdictKind.PENDING, "Baking")
+        return verdict(VerdictKind.PENDING, BAKING)
     if found.requests < segment.min_requests:
-        reason = "LowTraffic" if segment.bake_over else "Baking"
+        reason = "LowTraffic" if segment.bake_over else BAKING
         return verdict(VerdictKind.PENDING, reason, _shortfall(found, standing, segment))
     if not segment.bake_over and (found.good < PROVEN_GOOD or not found.acceptable):
-        return verdict(VerdictKind.PENDING, "Baking", _until_good(found, standing))
+        return verdict(VerdictKind.PENDING, BAKING, _until_good(found, standing))
     if not found.acceptable:
         return verdict(VerdictKind.PENDING, "NotProven", _doubt(found, standing))
     until = datetime.fromisoformat(standing.until)

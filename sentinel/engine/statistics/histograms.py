@@ -72,6 +72,11 @@ def mean_gains(
     return tuple(gains)
 
 
+def least_mean(histogram: Histogram) -> float:
+    """The mean that bets are made on; where it is within a limit, none that the mean is over it wins (Jensen)."""
+    return sum([weight * x for x, weight in _least_favourable(histogram)]) / histogram.total
+
+
 def _least_favourable(histogram: Histogram) -> list[tuple[float, float]]:
     """Latencies, each with how many requests took so long, at which Σ ln(1 + λ(x − limit)) is least for any λ.
 

@@ -97,10 +97,12 @@ class EvidenceCollector:
         workload: Workload,
         suspected: Collection[str] = (),
         bake_ends: datetime | None = None,
+        calm: Collection[str] = (),
     ) -> None:
         """Start the measurements that are due, and those that will be at their time, until the rollout is judged again.
 
-        The rules that are `suspected` get extra looks between two ticks. Where a source tells up to when it can be
+        The rules that are `suspected` get extra looks between two ticks; harmless ticks of those that are `calm` wait
+        to be judged with later ones, up to the end of the bake. Where a source tells up to when it can be
         asked, it is asked until that is the end of the step's bake.
         """
         now = self._clock.now()
@@ -108,7 +110,7 @@ class EvidenceCollector:
         ledger = self._ledgers.setdefault(record.name, Ledger(now))
         if ledger.beside is None and has_stable_pods(workload, record):
             ledger.beside = workload
-        ledger.current = MeasuredRollout(record, policy, workload, suspected, bake_ends)
+        ledger.current = MeasuredRollout(record, policy, workload, suspected, bake_ends, calm)
         self._in_flight.note(ledger.current)
         self._timetable.ask_due(ledger.current, ledger)
 

@@ -6,10 +6,12 @@ from collections.abc import Callable, Collection
 from dataclasses import field
 from datetime import datetime
 
-from sentinel.domain.evidence import Extent, Missing, Tick
+from sentinel.domain.evidence import Extent, Missing, Tick, ValueSample
 from sentinel.domain.policy.policy import Policy
+from sentinel.domain.policy.rules import MetricRule
 from sentinel.domain.record.record import Record
 from sentinel.domain.workload.facts import Workload
+from sentinel.engine.evidence.calm import TOGETHER, harmless
 from sentinel.engine.evidence.looks import LastAsked
 from sentinel.engine.evidence.measured import Measured
 from sentinel.engine.evidence.schedule import stands_still
@@ -23,7 +25,7 @@ MOST_STILL = 4
 class MeasuredRollout:
     """The rollout that is measured, as the newest reconcile left it, and the rules to look at between two ticks.
 
-    `bake_ends`: when its step's bake is over, None before it began.
+    `bake_ends`: when its step's bake is over, None before it began. `calm`: of these rules harmless ticks may wait.
     """
 
     record: Record
@@ -31,6 +33,7 @@ class MeasuredRollout:
     workload: Workload
     suspected: Collection[str] = ()
     bake_ends: datetime | None = None
+    calm: Collection[str] = ()
 
     def measured(self, rule: str, until: datetime) -> "MeasuredRollout":
         """The same, a rule of which is measured up to this time."""
@@ -85,21 +88,37 @@ class Ledger:
         arrived, self.arrived = self.arrived, []
         return arrived
 
-    def keep(self, rule: str, until: datetime, tick: Tick) -> None:
+    def keep(self, rule: MetricRule, measured: Measured) -> None:
         """Keep a whole tick for the next reconcile, and see whether it is news.
 
         If it is not, it waits for news, or for the next reconcile anyway. Nothing is left out of the record, so that
         what waits is bounded.
         """
-        still = stands_still(tick, self.ticks.get(rule))
-        self.ticks[rule] = tick
-        self.arrived.append(Measured(rule, until, tick))
-        waiting = sum(one.rule == rule for one in self.arrived)
-        current = self.current
-        if still and current is not None and rule not in current.suspected and waiting < MOST_STILL:
-            self.current = current.measured(rule, until)
+        current, waits = self.current, self._waits(rule, measured)
+        self.ticks[rule.name] = measured.tick
+        if current is not None and waits:
+            self.arrived.append(replace(measured, waited=True))
+            self.current = current.measured(rule.name, measured.until)
         else:
+            self.arrived.append(measured)
             self.news = True
+
+    def _waits(self, rule: MetricRule, measured: Measured) -> bool:
+        """Whether a tick can change no verdict, and its rule's ticks may go on waiting.
+
+        One that reaches the end of the bake may let the step pass.
+        """
+        current, name, tick = self.current, rule.name, measured.tick
+        if current is None or name in current.suspected or isinstance(tick, ValueSample):
+            return False
+        waiting = [one for one in self.arrived if one.rule == name]
+        if stands_still(tick, self.ticks.get(name)) and len(waiting) + 1 < MOST_STILL:
+            return True
+        ends, first = current.bake_ends, waiting[0].tick if waiting else tick
+        if name not in current.calm or (ends is not None and measured.until >= ends):
+            return False
+        assert not isinstance(first, ValueSample), "rules keep their kind"
+        return measured.until - first.since < TOGETHER and harmless(rule, tick)
 
     def lost(self, rule: str) -> None:
         """A question was not answered: that is news, and so is whatever comes next."""

@@ -148,7 +148,7 @@ class Measurer:
         lacks = ledger.failing.get(rule.name)
         if (lacked is None) != (lacks is None):
             ledger.lost(rule.name)
-        ledger.keep(rule.name, measured.until, measured.tick)
+        ledger.keep(rule, measured)
 
     def _note_lack(self, rule: MetricRule, rollout: MeasuredRollout, ledger: Ledger, tick: Tick) -> None:
         """An answer without any number of the candidate counts as none, until one comes."""

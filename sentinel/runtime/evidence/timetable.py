@@ -5,7 +5,7 @@ from typing import Protocol
 
 from sentinel.domain.policy.rules import ErrorRateRule, LatencyRule, MetricRule, QueryRule
 from sentinel.domain.workload.facts import Workload
-from sentinel.engine.evidence.assessment import rules_in
+from sentinel.engine.evidence.judged import rules_in
 from sentinel.engine.evidence.looks import STEP, last_tick, next_look
 from sentinel.engine.evidence.schedule import SourceTiming, Window, awaited, grid, window
 from sentinel.metric_names import MetricName

@@ -218,8 +218,8 @@ class Driver:
         match effect:
             case Collect():
                 return self._collected(effect)
-            case Measure(record, policy, workload, suspected, bake_ends):
-                services.collector.request(record, policy, workload, suspected, bake_ends)
+            case Measure(record, policy, workload, suspected, bake_ends, calm):
+                services.collector.request(record, policy, workload, suspected, bake_ends, calm)
             case AskGates(record, policy, mode):
                 services.gates.heed(record, policy, mode)
             case Dismiss(record, policy, mode):

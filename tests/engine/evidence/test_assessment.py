@@ -34,7 +34,8 @@ from sentinel.domain.policy.rules import (
 )
 from sentinel.domain.record.state import Phase
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
-from sentinel.engine.evidence.assessment import Assessment, JudgedRollout, assess, rules_in
+from sentinel.engine.evidence.assessment import Assessment, assess
+from sentinel.engine.evidence.judged import JudgedRollout, rules_in
 from sentinel.engine.evidence.measured import Measured
 from sentinel.engine.rules.segment import segment_of
 from tests.engine.builders import PLAIN, rollout, state

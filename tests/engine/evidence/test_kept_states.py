@@ -26,7 +26,8 @@ from sentinel.domain.policy.rules import CountQuery, CrashLoopRule, ErrorRateRul
 from sentinel.domain.record.state import Phase
 from sentinel.domain.record.written import Written
 from sentinel.domain.verdict import VerdictKind
-from sentinel.engine.evidence.assessment import Assessment, JudgedRollout, assess
+from sentinel.engine.evidence.assessment import Assessment, assess
+from sentinel.engine.evidence.judged import JudgedRollout
 from sentinel.engine.evidence.measured import Measured
 from sentinel.engine.evidence.schedule import stands_still
 from sentinel.engine.evidence.starting import STABLE_START, START

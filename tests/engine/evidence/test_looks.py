@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from sentinel.domain.evidence import Counts, CountTick, Reading, Span, Subject
 from sentinel.domain.policy.rules import Arms, CountQuery, ErrorRateRule, Method, QueryRule, ValueQuery
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
-from sentinel.engine.evidence.assessment import Assessment, JudgedRollout, assess
+from sentinel.engine.evidence.assessment import Assessment, assess
+from sentinel.engine.evidence.judged import JudgedRollout
 from sentinel.engine.evidence.looks import (
     VISIBLE_AFTER,
     LastAsked,
