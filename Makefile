@@ -17,8 +17,10 @@ unexport PYTHONDONTWRITEBYTECODE
 demo: $(RUN)
 	$(BIN)/sentinel demo $(if $(STORY),--story $(STORY))
 
+# Two processes for each of up to four processors: many tests wait for real programs.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; n = os.cpu_count() or 1; print(max(n, 2 * min(n, 4)))')
 test: $(DEV)
-	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 
 check: $(DEV)
 	$(BIN)/ruff check .

@@ -10,7 +10,7 @@ Pods differ from one another over their whole start, which no number of requests
 multiple of the mean that is learnt from how much they differ.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import exp, inf, log1p, sqrt
 from typing import cast
 from zlib import crc32
@@ -61,10 +61,9 @@ class StartProfile:
         """The profile with one tick of these pods taken in."""
         ages, groups, pods, took = [*self.ages], [*self.groups], self.pods, False
         for start in starts:
-            age = age_of(start)
             bounds = ages[0].bounds or _kept_bounds(start.seen.bounds, self.limit)
             edge = limit_edge(bounds, self.limit)
-            if age is None or not bounds or edge is None:
+            if start.since >= AGES[-1] or not bounds or edge is None:
                 continue
             empty = Histogram(bounds, (0,) * len(bounds))
             seen = Histogram(start.seen.bounds, start.seen.counts)
@@ -73,7 +72,8 @@ class StartProfile:
                 continue
             if not ages[0].bounds:
                 ages = [empty] * len(ages)
-            ages[age] += seen
+            for reached, part in _shared_out(start, seen):
+                ages[reached] += part
             groups[crc32(start.pod.encode()) % GROUPS] += tail(seen, edge)
             pods, took = pods + (start.since <= 0), True
         return StartProfile(self.limit, pods, tuple(ages), tuple(groups)) if took else self
@@ -154,6 +154,22 @@ def ages_touched(start: PodStart) -> range:
     first = sum(upper <= start.since for upper in AGES)
     last = sum(upper < start.until for upper in AGES)
     return range(first, min(last, len(AGES) - 1) + 1)
+
+
+def _shared_out(start: PodStart, seen: Histogram) -> Iterator[tuple[int, Histogram]]:
+    """What was seen in a tick at each age that it reaches into, by how long it was in each; in whole numbers.
+
+    When in the tick it was, nobody knows. All at the age in its middle would leave a profile of long ticks with next to
+    nothing at the first age, and a candidate's first requests with nothing to be compared with.
+    """
+    touched, length = ages_touched(start), start.until - start.since
+    before = (0,) * len(seen.counts)
+    for age in touched:
+        ends = start.until if age == touched[-1] else AGES[age]
+        until_then = (ends - start.since) / length if length > 0 else 1.0
+        upto = tuple([round(count * until_then) for count in seen.counts])
+        yield age, Histogram(seen.bounds, tuple([b - a for a, b in zip(before, upto, strict=True)]))
+        before = upto
 
 
 def _kept_bounds(bounds: Sequence[float], limit: float) -> tuple[float, ...]:

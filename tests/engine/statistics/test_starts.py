@@ -34,11 +34,27 @@ def profile_of(errors: int, requests: int = 100, pods: int = 10) -> StartProfile
 
 
 def test_a_profile_keeps_counts_by_age_and_how_many_pods_were_seen() -> None:
-    """A tick counts at the age of its middle, a pod in its first tick, and what is old not at all."""
+    """A tick is shared out by how long it was at each age, a pod counts in its first tick, what is old not at all."""
     ticks = [start(until=4), start(since=4, until=19), start(since=90, until=105)]
     profile = StartProfile().after(ticks)
     assert profile.pods == 1
-    assert [each.total for each in profile.ages] == [100, 0, 100, 0, 0, 0, 0, 0]
+    assert [each.total for each in profile.ages] == [107, 33, 33, 27, 0, 0, 0, 0]
+
+
+@given(
+    since=st.floats(0, 89),
+    length=st.floats(0.1, 120),
+    counts=st.tuples(st.integers(0, 500), st.integers(0, 500)),
+)
+def test_nothing_of_a_tick_is_lost_or_counted_twice(
+    since: float, length: float, counts: tuple[int, int]
+) -> None:
+    """Shared out over the ages, requests and errors are as many as before; no part is negative."""
+    good, failed = counts
+    tick = start(since=since, until=since + length, counts=(good + failed, failed))
+    ages = [each for each in StartProfile().after([tick]).ages if each.bounds]
+    assert sum(ages, Histogram()).counts == (good, failed)
+    assert all(count >= 0 for each in ages for count in each.counts)
 
 
 def test_a_tick_reaches_into_every_age_between_its_ends() -> None:
