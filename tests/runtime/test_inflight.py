@@ -23,7 +23,7 @@ def asking(total: str, **query: object) -> ErrorRateRule:
 def named(name: str, *pods: str, namespace: str = "shop") -> Workload:
     """A workload and its pods."""
     found = workload(*(pod(each) for each in pods))
-    return replace(found, key=replace(found.key, name=name, namespace=namespace))
+    return replace(found, key=found.key._replace(name=name, namespace=namespace))
 
 
 def noted(*workloads: Workload, rule: ErrorRateRule = RULE) -> PodsInFlight:

@@ -17,7 +17,7 @@ from sentinel.domain.workload.facts import Workload
 from sentinel.ports import Cluster
 from sentinel.runtime.notify.announcements import Announcements
 from sentinel.runtime.notify.notifications import LogNotifier, Notifications
-from sentinel.runtime.notify.reporting import Reporter
+from sentinel.runtime.notify.reporting import MOST_WERE_OVER, Reporter
 from tests.engine.builders import entry, in_state
 from tests.engine.snapshots import at, workload
 from tests.runtime.doubles import Counts, Shelf
@@ -57,7 +57,7 @@ def rollout(*entries: DecisionEntry) -> Record:
 
 def actions(logged: pytest.LogCaptureFixture) -> list[str]:
     """The decisions in the log."""
-    return [line.__dict__["action"] for line in logged.records]
+    return [line.__dict__["action"] for line in logged.records if "action" in line.__dict__]
 
 
 @pytest.mark.parametrize("mode", Mode)
@@ -129,3 +129,15 @@ async def test_what_was_over_before_our_time_has_no_event() -> None:
     for known in (record, record.with_decision(restart)):
         report(replace(known, workload_uid=shop.uid), shop)
     assert announced.entries == [restart]
+
+
+async def test_a_first_start_in_a_large_cluster_does_not_fill_the_log(logged: pytest.LogCaptureFixture) -> None:
+    """Of what was over before our time the first have a line each, and then one tells where the others are."""
+    report = reporter().report
+    over = replace(in_state(Phase.UNJUDGED), decisions=(entry(Action.CLOSE, "NotWatched"),))
+    for number in range(MOST_WERE_OVER + 10):
+        report(replace(over, name=f"web-{number}"), None)
+    report(replace(rollout(entry(Action.START, "NewRevision")), name="next"), None)
+    told = [line.getMessage() for line in logged.records if "action" not in line.__dict__]
+    assert actions(logged) == ["close"] * MOST_WERE_OVER + ["start"]
+    assert told == ["further rollouts that were over before the sentinel came are on record, not in the log"]

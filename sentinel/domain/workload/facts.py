@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from sentinel.domain.workload.config import ConfigFact
 from sentinel.domain.workload.keeper import Keeper
@@ -37,9 +38,8 @@ CONFIG_ANNOTATION = "rollback-sentinel.dev/config"
 """On a pod template: the digest of the config with which we had its pods started again."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class WorkloadKey:
-    """Names one workload in the cluster."""
+class WorkloadKey(NamedTuple):
+    """Names one workload in the cluster. A tuple, since it is looked up more often than anything else."""
 
     kind: WorkloadKind
     namespace: str

@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 
 RECOVERED = timedelta(hours=24)
 """Decisions older than this are not reported late: they are history by then."""
+MOST_WERE_OVER = 50
+"""So many rollouts that were over before our time have a line of the log each, others a line at level debug."""
 
 
 class Reporter:
@@ -42,6 +44,7 @@ class Reporter:
         self._announcements = announcements
         self._mode_of = mode_of
         self._reported: dict[str, str] = {}
+        self._were_over = 0
 
     def take_over(self, records: Iterable[Record], now: datetime) -> None:
         """Begin where the former process, or another replica, stopped.
@@ -58,9 +61,10 @@ class Reporter:
         """Report the decisions of this record that were not reported yet, oldest first."""
         for entry in _closed(record.decisions_after(self._reported.get(record.name, ""))):
             self._reported[record.name] = entry.id
-            self._log(record, entry)
+            was_over = _was_over(record, entry)
+            self._log(record, entry, self._level_of_one_more_over() if was_over else _level(entry))
             self._notifications.tell(record, entry)
-            if workload is not None and workload.uid == record.workload_uid and not _was_over(record, entry):
+            if workload is not None and workload.uid == record.workload_uid and not was_over:
                 self._announcements.announce(workload, entry)
         if self._reverts is not None:
             self._reverts.look(record, workload)
@@ -70,9 +74,18 @@ class Reporter:
         for name in self._reported.keys() - names:
             del self._reported[name]
 
-    def _log(self, record: Record, entry: DecisionEntry) -> None:
+    def _level_of_one_more_over(self) -> int:
+        """A first start finds thousands of these, whose lines would bury all others."""
+        self._were_over += 1
+        if self._were_over == MOST_WERE_OVER + 1:
+            log.info("further rollouts that were over before the sentinel came are on record, not in the log")
+        return logging.INFO if self._were_over <= MOST_WERE_OVER else logging.DEBUG
+
+    def _log(self, record: Record, entry: DecisionEntry, level: int) -> None:
+        if not log.isEnabledFor(level):
+            return
         log.log(
-            logging.WARNING if entry.escalated else logging.INFO,
+            level,
             "%s: %s %s",
             record.key,
             deed(entry),
@@ -82,6 +95,10 @@ class Reporter:
                 "advice": list(advice(record, entry)),
             },
         )
+
+
+def _level(entry: DecisionEntry) -> int:
+    return logging.WARNING if entry.escalated else logging.INFO
 
 
 def _was_over(record: Record, entry: DecisionEntry) -> bool:

@@ -55,6 +55,6 @@ async def test_a_history_that_was_broken_by_hand_begins_again(client: ApiClient)
 
 async def test_a_long_name_has_a_history_too(client: ApiClient) -> None:
     """Kind and name together may be longer than a name may be."""
-    store, key = KubernetesHistoryStore(client), replace(WEB, name="w" * 250)
+    store, key = KubernetesHistoryStore(client), WEB._replace(name="w" * 250)
     await store.write(RolloutHistory(key))
     assert (await store.read(key)).key == key

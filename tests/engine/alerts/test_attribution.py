@@ -161,7 +161,7 @@ def test_the_rules_own_label_names_the_workload() -> None:
         ({}, None, "names no workload"),
         ({"service": "frontend"}, None, "names frontend"),
         ({"service": "shared"}, (KEY, WEB), "names api, web"),
-        ({"deployment": "api"}, (KEY, replace(KEY, namespace="test")), "names api, deployment/test/api"),
+        ({"deployment": "api"}, (KEY, KEY._replace(namespace="test")), "names api, deployment/test/api"),
     ],
 )
 def test_an_alert_that_names_not_exactly_one_workload_holds(

@@ -85,7 +85,7 @@ def started(name: str, errors: int, *, workload: str = "web", hours: int = 0, po
     """A promoted rollout whose pods failed so many of their first hundred requests."""
     states = Counted({"errors": {START: profile_of(errors).as_json()}})
     record = replace(in_state(Phase.PROMOTED, analysis=states), name=name, policy=policy)
-    key, began = replace(record.key, name=workload), record.started_at + timedelta(hours=hours)
+    key, began = record.key._replace(name=workload), record.started_at + timedelta(hours=hours)
     return replace(record, key=key, started_at=began)
 
 

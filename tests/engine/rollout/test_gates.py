@@ -226,6 +226,6 @@ def test_a_jobs_name_is_that_of_the_attempt() -> None:
         job_name(replace(first, uid="another"), 0),
     ]
     assert len({job_name(first, 0), *others}) == 5
-    long = replace(first, key=replace(first.key, name="a.b" * 80))
+    long = replace(first, key=first.key._replace(name="a.b" * 80))
     assert len(job_name(long, 0)) <= 63
     assert "." not in job_name(long, 0)

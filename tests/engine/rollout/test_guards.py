@@ -36,7 +36,7 @@ def undone(name: str, *ends: float, kind: OutcomeKind | None = DONE, elsewhere: 
         )
         for end in ends
     )
-    key = replace(KEY, name="web") if elsewhere else KEY
+    key = KEY._replace(name="web") if elsewhere else KEY
     return record(name=name, key=key, decisions=entries)
 
 

@@ -44,12 +44,17 @@ class Credentials:
 
         Raises ConfigurationError when the credentials cannot be read or the plugin that makes them fails.
         """
-        async with self._lock:
-            now = self._clock.monotonic()
-            if self._fetched_at is None or now - self._fetched_at >= TOKEN_CHECK_SECONDS:
-                self._value = await self._renewed()
-                self._fetched_at = now
+        if self._is_due():
+            async with self._lock:
+                if self._is_due():
+                    now = self._clock.monotonic()
+                    self._value = await self._renewed()
+                    self._fetched_at = now
         return self._value
+
+    def _is_due(self) -> bool:
+        age = None if self._fetched_at is None else self._clock.monotonic() - self._fetched_at
+        return age is None or age >= TOKEN_CHECK_SECONDS
 
     async def _renewed(self) -> str | None:
         try:

@@ -24,6 +24,9 @@ CONNECT_TIMEOUT = 5.0
 _CONCURRENT_REQUESTS = 64
 _KEEPALIVE_SECONDS = 30.0
 _READ_BUFFER = 1 << 20
+_LIMITS = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT)
+_BROKEN = (aiohttp.ClientError, OSError, SSLError)
+"""What is raised where the server cannot be reached, or the connection breaks before the end of an answer."""
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 
 Json = dict[str, Any]
@@ -93,6 +96,7 @@ class ApiClient:
             connector = aiohttp.TCPConnector(limit=0, ssl=tls, keepalive_timeout=_KEEPALIVE_SECONDS)
             self._session = aiohttp.ClientSession(
                 connector=connector,
+                cookie_jar=aiohttp.DummyCookieJar(),
                 headers={"User-Agent": MANAGER, "Accept": "application/json"},
                 read_bufsize=_READ_BUFFER,
             )
@@ -204,14 +208,17 @@ class ApiClient:
         """One request, sent again with fresh credentials where the server does not accept ours."""
         payload = None if body is None else orjson.dumps(body)
         for first in (True, False):
-            async with self._send(method, target, query, payload, content_type, asked) as response:
-                answer = await response.read()
-                if response.status < 300:
-                    return answer
-                if response.status == 401:
-                    self._access.credentials.refused()
-                if response.status != 401 or not first:
-                    raise _failure(response, answer, asked, content_type)
+            try:
+                async with await self._sent(method, target, query, payload, content_type, asked) as response:
+                    answer = await response.read()
+            except _BROKEN as error:
+                raise self._lost(error, asked) from error
+            if response.status < 300:
+                return answer
+            if response.status == 401:
+                self._access.credentials.refused()
+            if response.status != 401 or not first:
+                raise _failure(response, answer, asked, content_type)
         raise AssertionError("unreachable")
 
     @asynccontextmanager
@@ -223,15 +230,18 @@ class ApiClient:
         Raises ClusterUnavailableError, its reason `Silent`, when nothing came for that long.
         """
         asked = f"watch {target}"
-        async with self._send("GET", target, params, None, "", asked, silence=read_timeout) as response:
-            if response.status != 200:
-                if response.status == 401:
-                    self._access.credentials.refused()
-                raise _failure(response, await response.read(), asked, "")
-            yield response.content
+        limits = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT, sock_read=read_timeout)
+        try:
+            async with await self._sent("GET", target, params, None, "", asked, limits) as response:
+                if response.status != 200:
+                    if response.status == 401:
+                        self._access.credentials.refused()
+                    raise _failure(response, await response.read(), asked, "")
+                yield response.content
+        except _BROKEN as error:
+            raise self._lost(error, asked, read_timeout) from error
 
-    @asynccontextmanager
-    async def _send(
+    async def _sent(
         self,
         method: str,
         target: RequestTarget,
@@ -239,41 +249,32 @@ class ApiClient:
         payload: bytes | None,
         content_type: str,
         asked: str,
-        *,
-        silence: float | None = None,
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        limits: aiohttp.ClientTimeout = _LIMITS,
+    ) -> aiohttp.ClientResponse:
+        """The beginning of the answer. Raises what `_BROKEN` names."""
         if self._session is None:
             raise ClusterUnavailableError(f"{asked}: the client is closed", reason="Closed")
         loop = asyncio.get_running_loop()
         asked_at = loop.time()
-        verb = asked.partition(" ")[0]
-        try:
-            async with self._session.request(
-                method,
-                self.server + target.path,
-                params=query,
-                data=payload,
-                headers={**await self._headers(payload, content_type), **_form(target, query)},
-                proxy=self._access.proxy,
-                server_hostname=self._access.server_hostname,
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT, sock_read=silence),
-                allow_redirects=False,
-            ) as response:
-                if response.status < 500 and (date := response.headers.get("Date")):
-                    self._observer.date(date, loop.time() - asked_at)
-                self._observer.answer(verb, str(response.status))
-                yield response
-        except aiohttp.SocketTimeoutError as error:
-            self._observer.answer(verb, "Silent")
-            raise ClusterUnavailableError(
-                f"{asked}: nothing came for {silence} s", reason="Silent"
-            ) from error
-        except (aiohttp.ClientError, OSError, SSLError) as error:
-            lost = self._unreachable(error, asked)
-            self._observer.answer(verb, lost.reason)
-            raise lost from error
+        response = await self._session.request(
+            method,
+            self.server + target.path,
+            params=query,
+            data=payload,
+            headers=await self._headers(target, query, payload, content_type),
+            proxy=self._access.proxy,
+            server_hostname=self._access.server_hostname,
+            timeout=limits,
+            allow_redirects=False,
+        )
+        if response.status < 500 and (date := response.headers.get("Date")):
+            self._observer.date(date, loop.time() - asked_at)
+        self._observer.answer(asked.partition(" ")[0], str(response.status))
+        return response
 
-    async def _headers(self, payload: bytes | None, content_type: str) -> dict[str, str]:
+    async def _headers(
+        self, target: RequestTarget, query: Mapping[str, str], payload: bytes | None, content_type: str
+    ) -> dict[str, str]:
         headers = {"Content-Type": content_type} if payload is not None else {}
         try:
             authorization = await self._access.credentials.authorization()
@@ -281,7 +282,19 @@ class ApiClient:
             raise ClusterUnavailableError(str(error), reason="NoCredentials") from error
         if authorization:
             headers["Authorization"] = authorization
+        if target.metadata_only:
+            kind = "PartialObjectMetadata" if target.name or "watch" in query else "PartialObjectMetadataList"
+            headers["Accept"] = f"application/json;as={kind};g=meta.k8s.io;v=v1"
         return headers
+
+    def _lost(self, error: Exception, asked: str, silence: float = 0.0) -> ClusterUnavailableError:
+        """What is raised, and counted, where no answer came or its end did not."""
+        if isinstance(error, aiohttp.SocketTimeoutError):
+            lost = ClusterUnavailableError(f"{asked}: nothing came for {silence} s", reason="Silent")
+        else:
+            lost = self._unreachable(error, asked)
+        self._observer.answer(asked.partition(" ")[0], lost.reason)
+        return lost
 
     def _unreachable(self, error: Exception, asked: str) -> ClusterUnavailableError:
         if isinstance(error, aiohttp.ServerTimeoutError):
@@ -298,14 +311,6 @@ class ApiClient:
             f"{asked}: the connection to the API server at {self.server} broke ({type(error).__name__}: {error})",
             reason="ConnectionLost",
         )
-
-
-def _form(target: RequestTarget, query: Mapping[str, str]) -> dict[str, str]:
-    """The header that asks for metadata alone, where that is wanted."""
-    if not target.metadata_only:
-        return {}
-    kind = "PartialObjectMetadata" if target.name or "watch" in query else "PartialObjectMetadataList"
-    return {"Accept": f"application/json;as={kind};g=meta.k8s.io;v=v1"}
 
 
 def _failure(response: aiohttp.ClientResponse, answer: bytes, asked: str, content_type: str) -> ClusterError:

@@ -31,10 +31,9 @@ def camel(name: str) -> str:
 def encode(value: object) -> Any:
     """The value as JSON: empty fields that have a default are left out, infinities and NaN become text."""
     kind: Any = type(value)
-    return value if kind in _PLAIN else _encoder(kind)(value)
+    return value if kind in _PLAIN else _encoders[kind](value)
 
 
-@cache
 def _encoder(kind: Any) -> Callable[[Any], Any]:
     """What writes values of a class."""
     if issubclass(kind, float):
@@ -53,18 +52,41 @@ def _encoder(kind: Any) -> Callable[[Any], Any]:
 
 
 def _fields_encoder(kind: Any) -> Callable[[Any], dict[str, Any]]:
-    layout = _layout(kind)
-
-    def encoded(value: object) -> dict[str, Any]:
-        written = {}
-        for name, key, has_default in layout:
-            item = encode(getattr(value, name))
-            # Zeros and False are worth writing, even where they are the default: a column shows them.
-            if not has_default or item or isinstance(item, (int, float)):
-                written[key] = item
-        return written
-
+    """A function that is compiled from the names of the class' fields: to go through them takes twice as long."""
+    body = "".join(
+        _DEFAULTED.format(name=name, key=key) if has_default else _REQUIRED.format(name=name, key=key)
+        for name, key, has_default in _layout(kind)
+    )
+    known: dict[str, Any] = {"PLAIN": _PLAIN, "ENCODERS": _encoders, "NUMBER": (int, float)}
+    exec(f"def encoded(value):\n written = {{}}\n{body} return written\n", known)  # noqa: S102  # nosec B102  # ours
+    encoded: Callable[[Any], dict[str, Any]] = known["encoded"]
     return encoded
+
+
+_REQUIRED = """
+ item = value.{name}
+ written["{key}"] = item if item.__class__ in PLAIN else ENCODERS[item.__class__](item)
+"""
+# Zeros and False are worth writing, even where they are the default: a column shows them.
+_DEFAULTED = """
+ item = value.{name}
+ if item or isinstance(item, NUMBER):
+  if item.__class__ not in PLAIN:
+   item = ENCODERS[item.__class__](item)
+  if item or isinstance(item, NUMBER):
+   written["{key}"] = item
+"""
+
+
+class _Encoders(dict[Any, Callable[[Any], Any]]):
+    """What writes values of each class, made when the first of them is written."""
+
+    def __missing__(self, kind: Any) -> Callable[[Any], Any]:
+        made = self[kind] = _encoder(kind)
+        return made
+
+
+_encoders = _Encoders()
 
 
 @cache

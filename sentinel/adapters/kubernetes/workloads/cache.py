@@ -80,7 +80,7 @@ class WorkloadCache:
         """All names by which people may mean a workload: its own, and those of its members."""
         pairing = self._pairs.pairing_of(key)
         members = pairing.members if pairing is not None else ()
-        return (key, *(replace(key, kind=MEMBER_KIND, name=name) for name in members))
+        return (key, *(key._replace(kind=MEMBER_KIND, name=name) for name in members))
 
     def workload(self, key: WorkloadKey) -> Workload | None:
         """The snapshot of one workload, None when it is gone. Built once until something of it changes.
@@ -110,7 +110,7 @@ class WorkloadCache:
 
     def _pair(self, key: WorkloadKey, pairing: Pairing) -> Workload | None:
         driver = PAIRS[key.kind]
-        entries = (self._workloads.get(replace(key, kind=MEMBER_KIND, name=name)) for name in pairing.members)
+        entries = (self._workloads.get(key._replace(kind=MEMBER_KIND, name=name)) for name in pairing.members)
         members = {entry.key.name: self._member(entry) for entry in entries if entry is not None}
         places = driver.attached(pairing)
         found = {
