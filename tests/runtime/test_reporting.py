@@ -131,7 +131,9 @@ async def test_what_was_over_before_our_time_has_no_event() -> None:
     assert announced.entries == [restart]
 
 
-async def test_a_first_start_in_a_large_cluster_does_not_fill_the_log(logged: pytest.LogCaptureFixture) -> None:
+async def test_a_first_start_in_a_large_cluster_does_not_fill_the_log(
+    logged: pytest.LogCaptureFixture,
+) -> None:
     """Of what was over before our time the first have a line each, and then one tells where the others are."""
     report = reporter().report
     over = replace(in_state(Phase.UNJUDGED), decisions=(entry(Action.CLOSE, "NotWatched"),))

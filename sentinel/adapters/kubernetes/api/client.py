@@ -1,10 +1,8 @@
 """Requests to the API server on raw JSON: every one with a timeout, every failure by its name."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
-from ssl import SSLError
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import TracebackType
 from typing import Any, Self
 
@@ -12,7 +10,7 @@ import aiohttp
 import orjson
 
 from sentinel.adapters.kubernetes.api.access import Access
-from sentinel.adapters.kubernetes.api.errors import JSON_PATCH, api_error
+from sentinel.adapters.kubernetes.api.errors import BROKEN, JSON_PATCH, api_error, connection_error
 from sentinel.adapters.kubernetes.api.resources import ApiResource
 from sentinel.domain.errors import ClusterError, ClusterUnavailableError, ConfigurationError
 from sentinel.values import dataclass
@@ -25,8 +23,6 @@ _CONCURRENT_REQUESTS = 64
 _KEEPALIVE_SECONDS = 30.0
 _READ_BUFFER = 1 << 20
 _LIMITS = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT)
-_BROKEN = (aiohttp.ClientError, OSError, SSLError)
-"""What is raised where the server cannot be reached, or the connection breaks before the end of an answer."""
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 
 Json = dict[str, Any]
@@ -208,10 +204,14 @@ class ApiClient:
         """One request, sent again with fresh credentials where the server does not accept ours."""
         payload = None if body is None else orjson.dumps(body)
         for first in (True, False):
+            asked_at = asyncio.get_running_loop().time()
             try:
-                async with await self._sent(method, target, query, payload, content_type, asked) as response:
+                async with await self._asking(
+                    method, target, query, payload, content_type, asked
+                ) as response:
+                    self._heard(response, asked, asked_at)
                     answer = await response.read()
-            except _BROKEN as error:
+            except BROKEN as error:
                 raise self._lost(error, asked) from error
             if response.status < 300:
                 return answer
@@ -230,18 +230,20 @@ class ApiClient:
         Raises ClusterUnavailableError, its reason `Silent`, when nothing came for that long.
         """
         asked = f"watch {target}"
+        asked_at = asyncio.get_running_loop().time()
         limits = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT, sock_read=read_timeout)
         try:
-            async with await self._sent("GET", target, params, None, "", asked, limits) as response:
+            async with await self._asking("GET", target, params, None, "", asked, limits) as response:
+                self._heard(response, asked, asked_at)
                 if response.status != 200:
                     if response.status == 401:
                         self._access.credentials.refused()
                     raise _failure(response, await response.read(), asked, "")
                 yield response.content
-        except _BROKEN as error:
+        except BROKEN as error:
             raise self._lost(error, asked, read_timeout) from error
 
-    async def _sent(
+    async def _asking(
         self,
         method: str,
         target: RequestTarget,
@@ -250,13 +252,11 @@ class ApiClient:
         content_type: str,
         asked: str,
         limits: aiohttp.ClientTimeout = _LIMITS,
-    ) -> aiohttp.ClientResponse:
-        """The beginning of the answer. Raises what `_BROKEN` names."""
+    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        """The request, which is sent when it is entered; that raises what `BROKEN` names."""
         if self._session is None:
             raise ClusterUnavailableError(f"{asked}: the client is closed", reason="Closed")
-        loop = asyncio.get_running_loop()
-        asked_at = loop.time()
-        response = await self._session.request(
+        return self._session.request(
             method,
             self.server + target.path,
             params=query,
@@ -267,10 +267,11 @@ class ApiClient:
             timeout=limits,
             allow_redirects=False,
         )
+
+    def _heard(self, response: aiohttp.ClientResponse, asked: str, asked_at: float) -> None:
         if response.status < 500 and (date := response.headers.get("Date")):
-            self._observer.date(date, loop.time() - asked_at)
+            self._observer.date(date, asyncio.get_running_loop().time() - asked_at)
         self._observer.answer(asked.partition(" ")[0], str(response.status))
-        return response
 
     async def _headers(
         self, target: RequestTarget, query: Mapping[str, str], payload: bytes | None, content_type: str
@@ -289,28 +290,9 @@ class ApiClient:
 
     def _lost(self, error: Exception, asked: str, silence: float = 0.0) -> ClusterUnavailableError:
         """What is raised, and counted, where no answer came or its end did not."""
-        if isinstance(error, aiohttp.SocketTimeoutError):
-            lost = ClusterUnavailableError(f"{asked}: nothing came for {silence} s", reason="Silent")
-        else:
-            lost = self._unreachable(error, asked)
+        lost = connection_error(error, asked, self.server, connect=CONNECT_TIMEOUT, silence=silence)
         self._observer.answer(asked.partition(" ")[0], lost.reason)
         return lost
-
-    def _unreachable(self, error: Exception, asked: str) -> ClusterUnavailableError:
-        if isinstance(error, aiohttp.ServerTimeoutError):
-            return ClusterUnavailableError(
-                f"{asked}: no connection to the API server at {self.server} within {CONNECT_TIMEOUT:g} s",
-                reason="ConnectTimeout",
-            )
-        if isinstance(error, aiohttp.ClientConnectorError):
-            return ClusterUnavailableError(
-                f"{asked}: the API server at {self.server} cannot be reached: {_why(error.os_error)}",
-                reason="Unreachable",
-            )
-        return ClusterUnavailableError(
-            f"{asked}: the connection to the API server at {self.server} broke ({type(error).__name__}: {error})",
-            reason="ConnectionLost",
-        )
 
 
 def _failure(response: aiohttp.ClientResponse, answer: bytes, asked: str, content_type: str) -> ClusterError:
@@ -342,9 +324,3 @@ def decoded(answer: bytes, asked: str) -> Json:
             f"{asked}: the answer is not a JSON object: {start!r}", reason="BadAnswer", status=200
         )
     return value
-
-
-def _why(error: OSError) -> str:
-    """The system's own words: asyncio's tell the address once more, and the error as a number."""
-    known = error.errno is not None and error.errno > 0 and not isinstance(error, SSLError)
-    return os.strerror(error.errno).lower() if known and error.errno is not None else str(error)

@@ -1,7 +1,10 @@
 """Failures of the API server, translated into the domain's errors by their kind."""
 
+import os
 import re
+from ssl import SSLError
 
+import aiohttp
 import orjson
 
 from sentinel.adapters.kubernetes.api.raw import RawObject, mapping, text
@@ -16,6 +19,8 @@ from sentinel.domain.errors import (
 )
 
 JSON_PATCH = "application/json-patch+json"
+BROKEN = (aiohttp.ClientError, OSError, SSLError)
+"""What is raised where the server cannot be reached, or the connection breaks before the end of an answer."""
 _TEXT_LIMIT = 300
 _CANNOT = re.compile(
     r"cannot (?P<verb>\S+) resource \"(?P<resource>[^\"]+)\"(?: in API group \"(?P<group>[^\"]*)\")?"
@@ -101,3 +106,31 @@ def _unprocessable(answer: RawObject, message: str, reason: str, content_type: s
     if content_type == JSON_PATCH and not mapping(answer.get("details")).get("causes"):
         return PreconditionError(message, reason="PatchTestFailed", status=422)
     return InvalidObjectError(message, reason=reason, status=422)
+
+
+def connection_error(
+    error: Exception, asked: str, server: str, *, connect: float, silence: float
+) -> ClusterUnavailableError:
+    """What one of `BROKEN` means for a request that allowed `connect` seconds for a connection, `silence` between reads."""
+    if isinstance(error, aiohttp.SocketTimeoutError):
+        return ClusterUnavailableError(f"{asked}: nothing came for {silence} s", reason="Silent")
+    if isinstance(error, aiohttp.ServerTimeoutError):
+        return ClusterUnavailableError(
+            f"{asked}: no connection to the API server at {server} within {connect:g} s",
+            reason="ConnectTimeout",
+        )
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return ClusterUnavailableError(
+            f"{asked}: the API server at {server} cannot be reached: {_why(error.os_error)}",
+            reason="Unreachable",
+        )
+    return ClusterUnavailableError(
+        f"{asked}: the connection to the API server at {server} broke ({type(error).__name__}: {error})",
+        reason="ConnectionLost",
+    )
+
+
+def _why(error: OSError) -> str:
+    """The system's own words: asyncio's tell the address once more, and the error as a number."""
+    known = error.errno is not None and error.errno > 0 and not isinstance(error, SSLError)
+    return os.strerror(error.errno).lower() if known and error.errno is not None else str(error)
