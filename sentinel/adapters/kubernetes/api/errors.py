@@ -111,7 +111,7 @@ def _unprocessable(answer: RawObject, message: str, reason: str, content_type: s
 def connection_error(
     error: Exception, asked: str, server: str, *, connect: float, silence: float
 ) -> ClusterUnavailableError:
-    """What one of `BROKEN` means for a request that allowed `connect` seconds for a connection, `silence` between reads."""
+    """What one of `BROKEN` means, for a request that allowed so many seconds for a connection and between two reads."""
     if isinstance(error, aiohttp.SocketTimeoutError):
         return ClusterUnavailableError(f"{asked}: nothing came for {silence} s", reason="Silent")
     if isinstance(error, aiohttp.ServerTimeoutError):
