@@ -15,6 +15,7 @@ from sentinel.domain.evidence import Missing, MissingReason, Past, PastCounters,
 from sentinel.domain.policy.policy import Policy
 from sentinel.domain.policy.rules import CountQuery, ErrorRateRule, HistogramQuery, LatencyRule
 from sentinel.domain.record.state import Phase
+from sentinel.domain.workload.facts import Workload
 from sentinel.runtime.evidence.collector import EvidenceCollector
 from sentinel.runtime.evidence.measuring import PATIENCE, TOGETHER
 from tests.engine.builders import PLAIN, in_state
@@ -97,10 +98,12 @@ async def watched(
     policy: Policy = POLICY,
     calm: Collection[str] = (),
     bake_ends: datetime | None = None,
+    seen: Workload = WORLD,
 ) -> list[float]:
     """Have a rollout measured for so long; when it was woken. Unless `taken`, nobody reconciles it after that.
 
-    `lacks` gets the evidence that is missing in the end. Its rules are `calm`, up to the end of its bake.
+    `lacks` gets the evidence that is missing in the end. Its rules are `calm`, up to the end of its bake, and it is
+    `seen` so, judged as it was at first.
     """
     woken: list[float] = []
     record = in_state(Phase.BAKING)
@@ -116,7 +119,7 @@ async def watched(
             collector.request(newest[-1], policy, WORLD, (), bake_ends, calm)
 
     clock, telemetry = Clock(), Counts()
-    collector = EvidenceCollector({"prometheus": source}, lambda _: WORLD, wake, clock, telemetry)  # type: ignore[dict-item]
+    collector = EvidenceCollector({"prometheus": source}, lambda _: seen, wake, clock, telemetry)  # type: ignore[dict-item]
     await asyncio.sleep(1)
     collector.request(record, policy, WORLD, (), bake_ends, calm)
     await asyncio.sleep(1)
@@ -156,6 +159,14 @@ def test_harmless_ticks_of_a_calm_rule_wake_nobody_for_20_seconds(
     source = Slow(errors=errors)
     found = watched(source, taken=True, seconds=60, policy=policy, calm={"errors"}, bake_ends=bake_ends)
     assert [round(second) for second in run(found)] == woken
+
+
+def test_no_tick_waits_while_the_workload_is_not_as_it_was_judged() -> None:
+    """The event that told of its change may have been lost."""
+    source = Slow(errors=1)
+    changed = replace(WORLD, generation=WORLD.generation + 1)
+    found = watched(source, taken=True, seconds=20, policy=QUICK, calm={"errors"}, seen=changed)
+    assert [round(second) for second in run(found)] == [5, 10, 15, 20]
 
 
 def test_a_tick_of_pods_that_are_scraped_rarely_is_as_long_as_their_scrapes() -> None:

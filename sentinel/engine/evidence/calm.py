@@ -34,9 +34,10 @@ TOGETHER = timedelta(seconds=20)
 def calm(policy: Policy, state: RolloutState, verdicts: Sequence[RuleVerdict]) -> frozenset[str]:
     """The rules of which a harmless tick changes nothing: they bake, and nothing speaks against the limit.
 
-    None during a hold, which ends by what is measured, and none where a good candidate is promoted early.
+    None before the bake has begun or during a hold, which end by what is seen, and none where a good candidate is
+    promoted early.
     """
-    if state.hold is not None or policy.strategy.promote_early:
+    if state.progress.reached_at is None or state.hold is not None or policy.strategy.promote_early:
         return frozenset()
     baking = {
         verdict.rule

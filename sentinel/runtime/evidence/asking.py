@@ -5,7 +5,14 @@ from datetime import datetime, timedelta
 
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import Extent, MissingReason, Span, ValueSample
-from sentinel.domain.policy.rules import ErrorRateRule, LatencyRule, MetricRule, QueryRule
+from sentinel.domain.policy.rules import (
+    CountQuery,
+    ErrorRateRule,
+    HistogramQuery,
+    LatencyRule,
+    MetricRule,
+    QueryRule,
+)
 from sentinel.domain.workload.facts import Workload
 from sentinel.domain.workload.revision import Revision
 from sentinel.engine.arms.variables import query_for
@@ -42,12 +49,28 @@ class RuleQuestions:
         pods: tuple[str, ...] = (),
     ) -> tuple[Span, ...]:
         """What was counted, or measured, between two times; of these pods at least, of all where none are given."""
-        source = self._source(rule.query.source)
+        return await self.answer(self.query(rule, workload, stable), since, until, pods)
+
+    def query(
+        self, rule: ErrorRateRule | LatencyRule, workload: Workload, stable: Revision | None
+    ) -> CountQuery | HistogramQuery:
+        """What a rule asks for one workload; many ask the same."""
         if isinstance(rule, ErrorRateRule):
-            count = replace(query_for(rule.query, workload, stable), pods=pods)
-            return await source.counts(count, since, until)
-        histogram = replace(query_for(rule.query, workload, stable), pods=pods)
-        return await source.histogram(histogram, since, until)
+            return query_for(rule.query, workload, stable)
+        return query_for(rule.query, workload, stable)
+
+    async def answer(
+        self,
+        query: CountQuery | HistogramQuery,
+        since: datetime,
+        until: datetime,
+        pods: tuple[str, ...] = (),
+    ) -> tuple[Span, ...]:
+        """What a query counts, or measures, between two times; of these pods at least, of all where none are given."""
+        source = self._source(query.source)
+        if isinstance(query, CountQuery):
+            return await source.counts(replace(query, pods=pods), since, until)
+        return await source.histogram(replace(query, pods=pods), since, until)
 
     async def extent(
         self,

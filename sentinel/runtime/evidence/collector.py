@@ -47,6 +47,7 @@ class EvidenceCollector:
         questions, index = RuleQuestions(sources), SpanIndex()
         self._questions = questions
         measurer = Measurer(questions, index, self._in_flight, snapshot, wake, clock, telemetry)
+        self._measurer = measurer
         self._timetable = Timetable(questions, measurer, clock, telemetry)
         self._pasts = PastReader(sources, wake, telemetry)
         self._around = SurroundingsReader(questions, index, clock)
@@ -86,6 +87,7 @@ class EvidenceCollector:
         await self._pasts.close()
         tasks = [task for ledger in self._ledgers.values() for task in ledger.close()]
         self._timetable.close()
+        tasks += self._measurer.close()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._ledgers.clear()
         self._in_flight.keep_only(())

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable, Collection
 from dataclasses import field
 from datetime import datetime
+from typing import Any, Protocol
 
 from sentinel.domain.evidence import Extent, Missing, Tick, ValueSample
 from sentinel.domain.policy.policy import Policy
@@ -42,6 +43,18 @@ class MeasuredRollout:
         return replace(self, record=self.record.with_state(replace(state, measured_until=known)))
 
 
+class Running(Protocol):
+    """A measurement under way: a task, or a share of one."""
+
+    def done(self) -> bool:
+        """Whether it is over."""
+        ...
+
+    def cancel(self) -> bool:
+        """Give it up."""
+        ...
+
+
 @dataclass(slots=True)
 class Ledger:
     """One rollout's measurements under way and those that came in; `since` is when this process took it up.
@@ -55,7 +68,7 @@ class Ledger:
     """
 
     since: datetime
-    running: dict[str, asyncio.Task[None] | asyncio.Task[bool]] = field(default_factory=dict)
+    running: dict[str, Running] = field(default_factory=dict)
     arrived: list[Measured] = field(default_factory=list)
     attempted: dict[str, datetime] = field(default_factory=dict)
     asked: dict[str, LastAsked] = field(default_factory=dict)
@@ -88,13 +101,15 @@ class Ledger:
         arrived, self.arrived = self.arrived, []
         return arrived
 
-    def keep(self, rule: MetricRule, measured: Measured) -> None:
+    def keep(self, rule: MetricRule, measured: Measured, seen: Workload) -> None:
         """Keep a whole tick for the next reconcile, and see whether it is news.
 
         If it is not, it waits for news, or for the next reconcile anyway. Nothing is left out of the record, so that
-        what waits is bounded.
+        what waits is bounded. Nothing waits while the workload is `seen` otherwise than it was judged: an event may
+        have been lost.
         """
-        current, waits = self.current, self._waits(rule, measured)
+        current = self.current
+        waits = current is not None and current.workload is seen and self._waits(rule, measured)
         self.ticks[rule.name] = measured.tick
         if current is not None and waits:
             self.arrived.append(replace(measured, waited=True))
@@ -148,17 +163,17 @@ class Ledger:
 
     def busy_besides(self, rule: str) -> bool:
         """Whether another rule's answer is still waited for."""
-        return any(name != rule and not task.done() for name, task in self.running.items())
+        return any(name != rule and not one.done() for name, one in self.running.items())
 
-    def close(self) -> list[asyncio.Task[None] | asyncio.Task[bool]]:
-        """Give everything up; returns the measurements that end now."""
+    def close(self) -> list[asyncio.Task[Any]]:
+        """Give everything up; returns the tasks that end now."""
         self.next = self.current = None
         for what in tuple(self._alarms):
             self.quiet(what)
-        tasks = list(self.running.values())
-        for task in tasks:
-            task.cancel()
-        return tasks
+        running = list(self.running.values())
+        for one in running:
+            one.cancel()
+        return [one for one in running if isinstance(one, asyncio.Task)]
 
 
 class DueLine:

@@ -17,6 +17,7 @@ from sentinel.runtime.evidence.asking import RuleQuestions
 from sentinel.runtime.evidence.extents import missing_for
 from sentinel.runtime.evidence.inflight import PodsInFlight
 from sentinel.runtime.evidence.ledger import PATIENT, WAKE, Ledger, MeasuredRollout
+from sentinel.runtime.evidence.rounds import Answer, Rounds, Share
 from sentinel.runtime.evidence.spanindex import SpanIndex
 
 TOGETHER, PATIENCE = 0.1, 1.0
@@ -46,6 +47,7 @@ class Measurer:
         self._clock = clock
         self._telemetry = telemetry
         self._turn = asyncio.Lock()
+        self._rounds = Rounds(questions, self._take_share, clock, telemetry)
 
     def seen(self, rollout: MeasuredRollout) -> Workload:
         """The pods as they are now, not as they were when the question was sent: they name the arms."""
@@ -65,12 +67,55 @@ class Measurer:
         look: bool,
     ) -> None:
         """Begin to measure a rule between two times; it is running, in the ledger, until it is answered."""
+        if not isinstance(rule, QueryRule) and not look and len(self._parts(rule, ledger, span)) == 1:
+            stable = stable_of(rollout.workload, rollout.record)
+            query = self._questions.query(rule, rollout.workload, stable)
+            self._rounds.join(
+                Share(rule, rollout, ledger, *span), query, self._in_flight.of(rule, self.seen(rollout))
+            )
+            return
         task = asyncio.get_running_loop().create_task(
             self._measure(rule, rollout, ledger, span, look=look),
             name=f"measure {rollout.record.name}/{rule.name}",
         )
         ledger.running[rule.name] = task
         task.add_done_callback(lambda _task: ledger.running.pop(rule.name, None))
+
+    def close(self) -> list[asyncio.Task[None]]:
+        """Give up what rollouts share; returns the tasks that end now."""
+        return self._rounds.close()
+
+    def _parts(
+        self, rule: MetricRule, ledger: Ledger, span: tuple[datetime, datetime]
+    ) -> tuple[tuple[datetime, datetime], ...]:
+        """The ticks of a time: of what a source that tells has at once there may be several."""
+        timing = self._questions.timing(rule, ledger.pace(rule.name))
+        return whole_ticks(rule, *span, timing.tick(rule)) if timing.told else (span,)
+
+    def _take_share(self, share: Share, answer: Answer) -> None:
+        """Make a tick of an answer that others wait for too."""
+        rule, rollout, ledger = share.rule, share.rollout, share.ledger
+        proves = True
+        if isinstance(answer, SourceError):
+            self._note_failure(rule, ledger, share.until, answer, look=False)
+        else:
+            tick = self._tick(rule, rollout, ledger, answer, (share.since, share.until))
+            self._take_in(rule, rollout, ledger, Measured(rule.name, share.until, tick))
+            proves = may_prove(tick)
+        if ledger.news:
+            self._judge_soon(rule, rollout.record.key, ledger, proves=proves)
+
+    def _note_failure(
+        self, rule: MetricRule, ledger: Ledger, until: datetime, error: SourceError, *, look: bool
+    ) -> None:
+        missing = missing_for(error, rule, self._telemetry)
+        ledger.lost(rule.name)
+        if isinstance(rule, QueryRule):  # it counts its errors itself
+            ledger.arrived.append(Measured(rule.name, until, ValueSample(until, missing=missing)))
+        elif not look:
+            ledger.failing[rule.name] = missing
+        if look:
+            ledger.asked.pop(rule.name, None)
 
     async def _measure(
         self,
@@ -81,12 +126,11 @@ class Measurer:
         *,
         look: bool,
     ) -> None:
-        began, until, proves = self._clock.monotonic(), span[1], False
-        timing = self._questions.timing(rule, ledger.pace(rule.name))
+        began, proves = self._clock.monotonic(), False
         parts: tuple[tuple[datetime, datetime], ...] = (span,)
         try:
-            if timing.told and not look and not isinstance(rule, QueryRule):
-                parts = whole_ticks(rule, *span, timing.tick(rule))
+            if not look and not isinstance(rule, QueryRule):
+                parts = self._parts(rule, ledger, span)
                 # All are asked for at once; the source remembers their answers.
                 await asyncio.gather(*(self._spans(rule, rollout, part) for part in parts))
             for part in parts:
@@ -94,14 +138,8 @@ class Measurer:
                 self._take_in(rule, rollout, ledger, Measured(rule.name, part[1], tick, look))
                 proves = proves or may_prove(tick)
         except SourceError as error:
-            missing, proves = missing_for(error, rule, self._telemetry), True
-            ledger.lost(rule.name)
-            if isinstance(rule, QueryRule):  # it counts its errors itself
-                ledger.arrived.append(Measured(rule.name, until, ValueSample(until, missing=missing)))
-            elif not look:
-                ledger.failing[rule.name] = missing
-            if look:
-                ledger.asked.pop(rule.name, None)
+            proves = True
+            self._note_failure(rule, ledger, span[1], error, look=look)
         self._telemetry.observe(
             MetricName.SOURCE_SECONDS, self._clock.monotonic() - began, source=rule.query.source
         )
@@ -148,7 +186,7 @@ class Measurer:
         lacks = ledger.failing.get(rule.name)
         if (lacked is None) != (lacks is None):
             ledger.lost(rule.name)
-        ledger.keep(rule, measured)
+        ledger.keep(rule, measured, self.seen(rollout))
 
     def _note_lack(self, rule: MetricRule, rollout: MeasuredRollout, ledger: Ledger, tick: Tick) -> None:
         """An answer without any number of the candidate counts as none, until one comes."""
@@ -168,11 +206,15 @@ class Measurer:
         spans = await self._spans(rule, rollout, span)
         ledger.answered.add(rule.name)
         try:
-            return await self._tick(rule, rollout, ledger, spans, span)
+            # One tick for each turn of the loop: an answer that all waited for must not hold up an undo.
+            async with self._turn:
+                tick = self._tick(rule, rollout, ledger, spans, span)
+                await asyncio.sleep(0)
+            return tick
         finally:
             ledger.answered.discard(rule.name)
 
-    async def _tick(
+    def _tick(
         self,
         rule: ErrorRateRule | LatencyRule,
         rollout: MeasuredRollout,
@@ -180,19 +222,16 @@ class Measurer:
         spans: tuple[Span, ...],
         span: tuple[datetime, datetime],
     ) -> Tick:
-        # One tick for each turn of the loop: an answer that all rollouts waited for must not hold up an undo.
-        async with self._turn:
-            record, (since, until) = rollout.record, span
-            seen = self.seen(rollout)
-            own = self._index.own(spans, seen)
-            warmup = rollout.policy.strategy.warmup
-            tick = tick_of(rule, own, seen, stable_of(seen, record), since, until, warmup)
-            ledger.paces[rule.name] = _pace(own, seen)
-            scrape = self._questions.timing(rule, ledger.pace(rule.name)).min_interval
-            scraped = scraped_at(own, seen, rule.query.arms, scrape)
-            ledger.asked.pop(rule.name, None)
-            ledger.asked.update({rule.name: LastAsked(until, scraped)} if scraped is not None else {})
-            await asyncio.sleep(0)
+        record, (since, until) = rollout.record, span
+        seen = self.seen(rollout)
+        own = self._index.own(spans, seen)
+        warmup = rollout.policy.strategy.warmup
+        tick = tick_of(rule, own, seen, stable_of(seen, record), since, until, warmup)
+        ledger.paces[rule.name] = _pace(own, seen)
+        scrape = self._questions.timing(rule, ledger.pace(rule.name)).min_interval
+        scraped = scraped_at(own, seen, rule.query.arms, scrape)
+        ledger.asked.pop(rule.name, None)
+        ledger.asked.update({rule.name: LastAsked(until, scraped)} if scraped is not None else {})
         return tick
 
     async def _spans(

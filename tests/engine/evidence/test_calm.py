@@ -57,7 +57,7 @@ def judged(rollout: JudgedRollout, ticks: list[Measured], number: int) -> tuple[
 
 def wait(rollout: JudgedRollout, verdicts: tuple[RuleVerdict, ...], ticks: tuple[Measured, ...]) -> bool:
     """Whether these ticks of both rules may be judged with later ones."""
-    rules = calm(rollout.policy, rollout.state, verdicts)
+    rules = calm(rollout.policy, replace(rollout.state, progress=BAKES.progress), verdicts)
     return all(
         rule.name in rules and harmless(rule, one.tick)
         for rule, one in zip((ERRORS, LATENCY), ticks, strict=True)
@@ -110,6 +110,7 @@ def baking(rule: str = "errors", **numbers: float) -> RuleVerdict:
     return RuleVerdict(rule, VerdictKind.PENDING, BAKING, "so far so good", {"log_e_limit": -1.0, **numbers})
 
 
+BAKES = replace(state(Phase.BAKING), progress=replace(state(Phase.BAKING).progress, reached_at=at(0)))
 HELD = Hold(HoldReason.ENVIRONMENT_OUTAGE, at(0), "the baseline is over the limit, too")
 
 
@@ -125,15 +126,21 @@ HELD = Hold(HoldReason.ENVIRONMENT_OUTAGE, at(0), "the baseline is over the limi
 )
 def test_a_rule_is_not_calm_while(verdict: RuleVerdict, hold: Hold | None, rule: ErrorRateRule) -> None:
     """Then each tick may change what is done, or what is said."""
-    policy, now = replace(PLAIN, rules=(rule,)), state(Phase.BAKING)
-    assert calm(replace(PLAIN, rules=(ERRORS,)), now, (baking(),)) == {"errors"}
-    assert not calm(policy, replace(now, hold=hold), (verdict,))
+    policy = replace(PLAIN, rules=(rule,))
+    assert calm(replace(PLAIN, rules=(ERRORS,)), BAKES, (baking(),)) == {"errors"}
+    assert not calm(policy, replace(BAKES, hold=hold), (verdict,))
+
+
+def test_no_rule_is_calm_before_the_steps_weight_is_reached() -> None:
+    """That it was reached may be seen at any tick, and begins the bake."""
+    waits = replace(BAKES, progress=replace(BAKES.progress, reached_at=None))
+    assert not calm(POLICY, waits, (baking(),))
 
 
 def test_no_rule_is_calm_where_a_good_candidate_is_promoted_early() -> None:
     """Each tick may prove that it is good."""
     early = replace(POLICY, strategy=replace(POLICY.strategy, promote_early=True))
-    assert not calm(early, state(Phase.BAKING), (baking(),))
+    assert not calm(early, BAKES, (baking(),))
 
 
 SLOW = LatencyRule("latency", LATENCY.query, 1.0, quantile=0.9)
