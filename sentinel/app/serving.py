@@ -7,7 +7,7 @@ import signal
 import sys
 from pathlib import Path
 
-from sentinel.app import lean  # noqa: F401  # before the libraries that it trims
+from sentinel.app import lean  # before the libraries that it trims
 from sentinel.app.logs import configure_logs
 from sentinel.app.memory import keep_tidy, settle
 from sentinel.app.wiring.application import build
@@ -16,6 +16,9 @@ from sentinel.settings import Settings, load_settings
 
 SWITCH_SECONDS = 0.0005
 """How long a thread that decodes metrics may keep the event loop waiting each time; Python grants ten times that."""
+
+_CALL_OTHERS = tuple(f"sentinel.adapters.{name}" for name in ("slack", "channels", "cloudevents", "forges"))
+"""Imported where the settings name what they call: servers outside, whose certificates are to be verified."""
 
 
 def run(config: Path | None) -> None:
@@ -35,6 +38,8 @@ async def serve(settings: Settings) -> None:
     clock = SystemClock()
     rng = random.Random()  # noqa: S311  # nosec B311  # jitter, not secrets
     application = await build(settings, clock=clock, rng=rng, elapsed=clock.since_boot)
+    if any(name in sys.modules for name in _CALL_OTHERS):
+        await asyncio.to_thread(lean.read_authorities)
     tidying = asyncio.create_task(keep_tidy(clock))
     starting = asyncio.create_task(application.start())
     stopping = asyncio.create_task(stop.wait())

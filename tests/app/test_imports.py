@@ -84,14 +84,28 @@ def test_what_is_withheld_from_a_library_is_there_for_whoever_imports_it_later()
     assert {"charset_normalizer", "rich"} <= modules
 
 
-def test_the_daemon_still_knows_the_authorities_of_public_servers() -> None:
-    """Only the context that verifies nobody goes without them."""
+def test_the_daemon_knows_the_authorities_of_public_servers_when_it_calls_one() -> None:
+    """Not before: they are 1 MiB. A context that verifies nobody never does."""
     imported(
         "import ssl, sentinel.app.serving\n"
-        "from aiohttp.connector import _SSL_CONTEXT_UNVERIFIED, _SSL_CONTEXT_VERIFIED\n"
+        "from aiohttp.connector import _SSL_CONTEXT_UNVERIFIED, _SSL_CONTEXT_VERIFIED as verified\n"
         "expected = len(ssl.create_default_context().get_ca_certs())\n"
-        "assert len(_SSL_CONTEXT_VERIFIED.get_ca_certs()) == expected\n"
+        "assert not verified.cert_store_stats()['x509_ca']\n"
+        "verified.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname='shop.example')\n"
+        "assert len(verified.get_ca_certs()) == expected and type(verified) is ssl.SSLContext\n"
         "assert not _SSL_CONTEXT_UNVERIFIED.get_ca_certs()"
+    )
+
+
+def test_certificates_are_read_beforehand_for_a_daemon_that_calls_others() -> None:
+    """So that its first notice does not hold up the event loop."""
+    imported(
+        "import ssl\n"
+        "from sentinel.app import lean\n"
+        "from aiohttp.connector import _SSL_CONTEXT_VERIFIED as verified\n"
+        "lean.read_authorities()\n"
+        "lean.read_authorities()\n"
+        "assert verified.get_ca_certs() == ssl.create_default_context().get_ca_certs()"
     )
 
 
