@@ -41,6 +41,30 @@ class LastAsked:
     scraped: datetime
 
 
+@dataclass(slots=True)
+class LastAnswer:
+    """What a rule was answered last, up to `until`. When its pods were scraped is worked out for those who look ahead.
+
+    `scrape` is the time between two scrapes.
+    """
+
+    until: datetime
+    spans: Sequence[Span]
+    workload: Workload
+    arms: Arms
+    scrape: timedelta
+
+    def asked(self) -> LastAsked | None:
+        """When that was; None where the source does not tell when it scraped."""
+        scraped = scraped_at(self.spans, self.workload, self.arms, self.scrape)
+        return LastAsked(self.until, scraped) if scraped is not None else None
+
+
+def reached(bake_ends: datetime | None, settled: datetime) -> datetime | None:
+    """The end of a step's bake, once evidence can be there up to it."""
+    return bake_ends if bake_ends is not None and bake_ends <= settled else None
+
+
 def suspected(verdicts: Sequence[RuleVerdict]) -> frozenset[str]:
     """The rules whose evidence against the candidate is strong enough for extra looks."""
     settled = (VerdictKind.FAIL, VerdictKind.INCONCLUSIVE)

@@ -11,7 +11,7 @@ from sentinel.domain.record.record import Record
 from sentinel.domain.workload.facts import Workload
 from sentinel.engine.evidence.history import candidate_pods, past_of
 from sentinel.engine.evidence.judged import rules_in
-from sentinel.engine.evidence.looks import LastAsked, last_tick, next_look, scraped_at
+from sentinel.engine.evidence.looks import LastAnswer, LastAsked, last_tick, next_look, reached
 from sentinel.engine.evidence.measured import Measured
 from sentinel.engine.evidence.schedule import (
     AT_ONCE,
@@ -52,7 +52,7 @@ class Evidence:
         self._others_over = others_over
         self._arrived: list[Measured] = []
         self._attempted: dict[str, datetime] = {}
-        self._asked: dict[str, LastAsked] = {}
+        self._asked: dict[str, LastAnswer] = {}
         self._failing: dict[str, Missing] = {}
         self._was_good: dict[str, bool | None] = {}
         self._beside: Workload | None = None
@@ -95,7 +95,8 @@ class Evidence:
             if awaited(rule, record, workload):
                 continue
             timing = self._timing(rule)
-            ends = last_tick(rule, effect.bake_ends, self._asked.get(rule.name), timing)
+            baked = reached(effect.bake_ends, now - timing.settle)
+            ends = last_tick(rule, baked, self._last(rule), timing) if baked is not None else None
             span = window(rule, record, workload, timing, now, ends)
             due.append(span.next_due)
             if span.until > max(self._attempted.get(rule.name, span.since), span.since):
@@ -110,7 +111,7 @@ class Evidence:
     ) -> Generator[Question, Answer, datetime | None]:
         """Take the extra look of this moment; returns when the next one is due."""
         settle = self._timing(rule).settle
-        until = next_look(rule, due, self._asked.get(rule.name), self._timing(rule))
+        until = next_look(rule, due, self._last(rule), self._timing(rule))
         if until is not None and until + settle <= now:
             yield from self._take_in(rule, record, workload, due.since, until, look=True)
             return None
@@ -169,9 +170,8 @@ class Evidence:
         assert not isinstance(rule, QueryRule), "a free query is answered with a value"
         warmup = self._policy.strategy.warmup
         tick = tick_of(rule, answer, workload, stable, since, until, warmup)
-        scraped = scraped_at(answer, workload, rule.query.arms, self._timing(rule).min_interval)
-        if scraped is not None:
-            self._asked[rule.name] = LastAsked(until, scraped)
+        scrape = self._timing(rule).min_interval
+        self._asked[rule.name] = LastAnswer(until, answer, workload, rule.query.arms, scrape)
         if not look:
             self._failing.pop(rule.name, None)
             lack = lacking(tick, workload, rule.query.arms)
@@ -199,6 +199,10 @@ class Evidence:
             return None
         over = was_over(rule, answer, workload, stable, began - HOUR_BEFORE, began)
         return None if over is None else not over
+
+    def _last(self, rule: MetricRule) -> LastAsked | None:
+        answer = self._asked.get(rule.name)
+        return answer.asked() if answer is not None else None
 
     def _timing(self, rule: MetricRule) -> SourceTiming:
         return self._timings.get(rule.query.source, AT_ONCE)

@@ -13,7 +13,7 @@ from sentinel.domain.policy.rules import MetricRule
 from sentinel.domain.record.record import Record
 from sentinel.domain.workload.facts import Workload
 from sentinel.engine.evidence.calm import TOGETHER, harmless
-from sentinel.engine.evidence.looks import LastAsked
+from sentinel.engine.evidence.looks import LastAnswer, LastAsked
 from sentinel.engine.evidence.measured import Measured
 from sentinel.engine.evidence.schedule import stands_still
 from sentinel.values import dataclass, replace
@@ -59,7 +59,7 @@ class Running(Protocol):
 class Ledger:
     """One rollout's measurements under way and those that came in; `since` is when this process took it up.
 
-    `beside` is the workload as it was seen first with stable pods. `asked` is up to when each rule was answered last.
+    `beside` is the workload as it was seen first with stable pods. `asked` is what each rule was answered last.
     `extents` are up to when each rule can be asked, as its source told last. `paces` are the most seconds between two
     samples of a pod that each rule measures, as far as they are known.
     `next` is in line to be measured, and `current` is what is measured: nothing, once what came in was taken or the
@@ -71,7 +71,7 @@ class Ledger:
     running: dict[str, Running] = field(default_factory=dict)
     arrived: list[Measured] = field(default_factory=list)
     attempted: dict[str, datetime] = field(default_factory=dict)
-    asked: dict[str, LastAsked] = field(default_factory=dict)
+    asked: dict[str, LastAnswer] = field(default_factory=dict)
     failing: dict[str, Missing] = field(default_factory=dict)
     extents: dict[str, Extent] = field(default_factory=dict)
     paces: dict[str, float] = field(default_factory=dict)
@@ -89,6 +89,11 @@ class Ledger:
         In a shorter tick some pods would have no sample, and the candidate's only one nothing to be compared with.
         """
         return self.paces.get(rule, 0.0)
+
+    def last(self, rule: str) -> LastAsked | None:
+        """Up to when a rule was answered last, and when its pods had been scraped then, where that is known."""
+        answer = self.asked.get(rule)
+        return answer.asked() if answer is not None else None
 
     def take(self) -> list[Measured]:
         """What came in since the last call. Nothing is asked until the reconcile that takes it says what is next.

@@ -8,7 +8,7 @@ from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import CountTick, HistogramTick, Span, Tick, ValueSample
 from sentinel.domain.policy.rules import ErrorRateRule, LatencyRule, MetricRule, QueryRule
 from sentinel.domain.workload.facts import Workload, WorkloadKey
-from sentinel.engine.evidence.looks import LastAsked, scraped_at
+from sentinel.engine.evidence.looks import LastAnswer
 from sentinel.engine.evidence.measured import Measured
 from sentinel.engine.evidence.schedule import lacking, may_prove, stable_of, tick_of, whole_ticks
 from sentinel.metric_names import MetricName
@@ -229,9 +229,7 @@ class Measurer:
         tick = tick_of(rule, own, seen, stable_of(seen, record), since, until, warmup)
         ledger.paces[rule.name] = _pace(own, seen)
         scrape = self._questions.timing(rule, ledger.pace(rule.name)).min_interval
-        scraped = scraped_at(own, seen, rule.query.arms, scrape)
-        ledger.asked.pop(rule.name, None)
-        ledger.asked.update({rule.name: LastAsked(until, scraped)} if scraped is not None else {})
+        ledger.asked[rule.name] = LastAnswer(until, own, seen, rule.query.arms, scrape)
         return tick
 
     async def _spans(

@@ -64,10 +64,12 @@ class _Round:
     pods: tuple[str, ...]
     shares: list[Share] = field(default_factory=list)
     task: asyncio.Task[None] | None = None
+    given_up: bool = False
 
     def leave(self) -> None:
         """Someone waits no longer."""
         if self.task is not None and all(share.over for share in self.shares):
+            self.given_up = True
             self.task.cancel()
 
 
@@ -95,10 +97,10 @@ class Rounds:
         share.ledger.running[share.rule.name] = share
         key = (query, id(pods), share.since, share.until)
         found = self._rounds.get(key)
-        if found is None:
+        if found is None or found.given_up:
             found = self._rounds[key] = _Round(pods)
             name = f"ask for {share.rule.name}"
-            found.task = asyncio.get_running_loop().create_task(self._ask(key, query, pods), name=name)
+            found.task = asyncio.get_running_loop().create_task(self._ask(found, key, query), name=name)
             self._keep(found.task)
         found.shares.append(share)
         share.round = found
@@ -111,15 +113,17 @@ class Rounds:
             task.cancel()
         return tasks
 
-    async def _ask(self, key: _Key, query: CountQuery | HistogramQuery, pods: tuple[str, ...]) -> None:
+    async def _ask(self, asked: _Round, key: _Key, query: CountQuery | HistogramQuery) -> None:
         began = self._clock.monotonic()
         answer: Answer | None = None
         try:
-            answer = await self._questions.answer(query, key[2], key[3], pods)
+            answer = await self._questions.answer(query, key[2], key[3], asked.pods)
         except SourceError as error:
             answer = error
         finally:
-            shares = self._rounds.pop(key).shares
+            if self._rounds.get(key) is asked:
+                del self._rounds[key]
+            shares = asked.shares
             for share in shares:
                 share.round = None
                 if answer is None:

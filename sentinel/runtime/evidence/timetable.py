@@ -6,7 +6,7 @@ from typing import Protocol
 from sentinel.domain.policy.rules import ErrorRateRule, LatencyRule, MetricRule, QueryRule
 from sentinel.domain.workload.facts import Workload
 from sentinel.engine.evidence.judged import rules_in
-from sentinel.engine.evidence.looks import STEP, last_tick, next_look
+from sentinel.engine.evidence.looks import STEP, last_tick, next_look, reached
 from sentinel.engine.evidence.schedule import SourceTiming, Window, awaited, grid, window
 from sentinel.metric_names import MetricName
 from sentinel.ports import Clock, Telemetry
@@ -125,7 +125,8 @@ class Timetable:
         timing: SourceTiming,
     ) -> datetime:
         now = self._clock.now()
-        ends = last_tick(rule, rollout.bake_ends, ledger.asked.get(rule.name), timing)
+        baked = reached(rollout.bake_ends, now - timing.settle)
+        ends = last_tick(rule, baked, ledger.last(rule.name), timing) if baked is not None else None
         due = window(rule, rollout.record, workload, timing, now, ends)
         last_try = max(ledger.attempted.get(rule.name, due.since), due.since)
         if due.until > last_try and rule.name not in ledger.running:
@@ -142,7 +143,7 @@ class Timetable:
     ) -> datetime | None:
         """Take the next extra look if it is due and allowed; returns when to come back for it, None: it is asked."""
         now = self._clock.now()
-        until = next_look(rule, due, ledger.asked.get(rule.name), timing)
+        until = next_look(rule, due, ledger.last(rule.name), timing)
         if until is None:
             return None
         if until + timing.settle > now:

@@ -3,6 +3,7 @@
 from collections import deque
 from dataclasses import field
 from datetime import datetime
+from math import isfinite
 
 from sentinel.adapters.prometheus.answers import InstantAnswer
 from sentinel.bounded import BoundedDict
@@ -100,4 +101,4 @@ class Lag:
 
 
 def _newest(stamps: InstantAnswer) -> float | None:
-    return max((sample.value for sample in stamps.samples if sample.usable), default=None)
+    return max([value for _, value, _ in stamps.samples if isfinite(value)], default=None)

@@ -138,26 +138,28 @@ class Assembly:
 
     def _gather(self, answers: Answers) -> "_Gathered":
         """The counters of each subject by name, and what spoils some of them."""
-        arms = self.arms
+        arms, naming = self.arms, self.naming
         missing = {
             subject: Missing(MissingReason.DUPLICATE_SERIES, str(subject), f"scraped by the jobs {jobs}")
             for subject, jobs in _seen_twice(answers.jobs.samples, arms).items()
         }
         values: dict[Subject, dict[str, float]] = {}
         for counter, answer in answers.counters.items():
-            for subject, sample in zip(subjects_of(answer.samples, arms), answer.samples, strict=True):
-                counters = values.get(subject)
+            known, subjects = values.get, subjects_of(answer.samples, arms)
+            for subject, sample in zip(subjects, answer.samples, strict=True):
+                counters = known(subject)
                 if counters is None:
                     counters = values[subject] = {}
-                for name, value in self.naming(counter, sample):
-                    if not isfinite(sample.value) and name == self.spare:
-                        continue
-                    if not isfinite(sample.value):
-                        _note(missing, subject, MissingReason.NOT_A_NUMBER, f"{name} is {sample.value}")
-                    elif name in counters:
-                        _note(missing, subject, MissingReason.DUPLICATE_SERIES, f"two series count {name}")
-                    else:
+                usable = isfinite(sample[1])
+                for name, value in naming(counter, sample):
+                    if usable and name not in counters:
                         counters[name] = value
+                    elif not usable and name == self.spare:
+                        continue
+                    elif not usable:
+                        _note(missing, subject, MissingReason.NOT_A_NUMBER, f"{name} is {sample.value}")
+                    else:
+                        _note(missing, subject, MissingReason.DUPLICATE_SERIES, f"two series count {name}")
         for counters in values.values():
             if self.stand_in in counters and not self.beside.issuperset(counters):
                 counters.setdefault(self.required, counters[self.stand_in])

@@ -47,7 +47,7 @@ class Layouts:
         at: datetime,
     ) -> InstantAnswer:
         """The buckets, summed `by (groups, le)` as of a time, less those that only some of a pod's series have."""
-        bounds = frozenset(sample.labels.get("le", "") for sample in buckets.samples) - {""}
+        bounds = frozenset({labels.get("le", "") for labels, _, _ in buckets.samples}) - {""}
         if len(bounds) < 2:
             return buckets
         counted = f"count by ({groups}, le) ({selectors.narrowed(selector, ('le', '!=', ''))})"
