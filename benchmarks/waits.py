@@ -27,8 +27,11 @@ from benchmarks.harness.result import Result
 from sentinel.adapters.prometheus import answers
 
 _INTERVAL = 5.0
+_TURNS = ("urgent", "event", "routine")
 _RULES = 2
 """The metric rules of the policy."""
+_SETTLES, _SETTLES_EACH = 60.0, 0.3
+"""Seconds, and for each rollout more, until all of a level bake; else it has no figures, nor have those above it."""
 _WAIT, _PASS = "sentinel_queue_wait_seconds", "sentinel_reconcile_seconds"
 
 
@@ -46,7 +49,7 @@ class Scale:
         return Plan(max(self.levels), 3, 1, _INTERVAL, levels, warm_up=10.0)
 
 
-FULL = Scale((1, 50, 200, 1000), 60.0, 10_000)
+FULL = Scale((1, 50, 200, 1000), 30.0, 10_000)
 QUICK = Scale((1, 20), 15.0, 2000)
 
 
@@ -61,7 +64,9 @@ class Use:
 @dataclass(frozen=True, slots=True)
 class Watched:
     """One level: milliseconds that urgent and routine keys waited and that a reconcile took, each at the median and
-    the 99th percentile; queries a tick and rule; what is used with requests and without any."""
+    the 99th percentile; queries a tick and rule; what is used with requests and without any. Nothing is a number where
+    the level was not reached.
+    """
 
     in_flight: int
     waits: Mapping[str, tuple[float, float]]
@@ -69,6 +74,17 @@ class Watched:
     queries: float
     busy: Use
     silent: Use
+
+    @classmethod
+    def unsettled(cls, in_flight: int) -> Watched:
+        """A level that was not reached in time."""
+        unknown, use = (math.nan, math.nan), Use(math.nan, math.nan)
+        return cls(in_flight, dict.fromkeys(_TURNS, unknown), unknown, math.nan, use, use)
+
+    @property
+    def settled(self) -> bool:
+        """Whether the level was reached and watched."""
+        return not math.isnan(self.queries)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +104,12 @@ class Busy(Field):
     async def watch(self, in_flight: int, seconds: float) -> Watched:
         """Bring so many rollouts into flight and watch."""
         assert self._daemon is not None
-        await self._bring_into_flight(in_flight)
+        try:
+            async with asyncio.timeout(_SETTLES + _SETTLES_EACH * in_flight):
+                await self._bring_into_flight(in_flight)
+        except TimeoutError:
+            print(f"not settled: {len(self._baking)} of {in_flight} bake", file=sys.stderr)
+            return Watched.unsettled(in_flight)
         asked, began = await self._asked(), time.monotonic()
         seen, busy = await self._use(in_flight, seconds)
         queries = (await self._asked() - asked) / ((time.monotonic() - began) / _INTERVAL) / _RULES
@@ -96,7 +117,7 @@ class Busy(Field):
         await asyncio.sleep(min(3 * _INTERVAL, seconds))
         _, silent = await self._use(in_flight, seconds)
         self._metrics.link.send("requests", True)
-        waits = {turn: _quantiles(seen.get(f"{_WAIT}/{turn}", {})) for turn in ("urgent", "event", "routine")}
+        waits = {turn: _quantiles(seen.get(f"{_WAIT}/{turn}", {})) for turn in _TURNS}
         passes = _quantiles(seen.get(f"{_PASS}/", {}))
         return Watched(in_flight, waits, passes, queries, busy, silent)
 
@@ -160,7 +181,8 @@ async def measure(build: Build, scale: Scale, folder: Path) -> list[Watched]:
         found = []
         for count in scale.levels:
             print(f"{count} in flight ...", file=sys.stderr)
-            found.append(await field.watch(count, scale.seconds))
+            reached = not found or found[-1].settled
+            found.append(await field.watch(count, scale.seconds) if reached else Watched.unsettled(count))
         return found
 
 
@@ -236,11 +258,11 @@ def report(scale: Scale, levels: list[Watched], stalls: Stalls, date: str) -> st
                 for at in (0, 1)
             ),
             *(_ratio(one.passes[at], least.passes[0]) for at in (0, 1)),
-            f"{one.queries:.2f}",
-            f"{one.busy.reconciles:.2f}",
-            f"{one.busy.cpu / least.busy.cpu:.3f}",
-            f"{one.silent.reconciles:.2f}",
-            f"{one.silent.cpu / least.busy.cpu:.3f}",
+            _number(one.queries),
+            _number(one.busy.reconciles),
+            _number(one.busy.cpu / least.busy.cpu),
+            _number(one.silent.reconciles),
+            _number(one.silent.cpu / least.busy.cpu),
         ]
         for one in levels
     ]
@@ -262,14 +284,24 @@ each level watched for {scale.seconds:g} s. Waits and reconciles are in units of
 first ends at 1 ms) and `sentinel_reconcile_seconds`. *Urgent* are changes of a rollout in flight; *routine* are ticks,
 which come for all rollouts in the same moment and wait for one another. Queries are what Prometheus was asked: as much
 for one rollout as for all. Reconciles and CPU are of a rollout and tick, CPU ÷ that with {least.in_flight} in flight.
-*Without requests* nobody asked the pods for anything: each tick is measured, and one in four is judged.
+*Without requests* nobody asked the pods for anything: each tick is measured, and one in four is judged, as of healthy
+rollouts with requests while they bake.
 
 {table(head, rows)}
-
+{_unsettled(levels)}
 An answer of {scale.series:,} series ({stalls.mib:.1f} MiB) is decoded in a thread beside the loop. That stalls the
 loop {stalls.in_thread / stalls.on_loop:.2f} times as long as decoding it on the loop would (Python runs one thread at a
 time, and a decoder in C gives way only at its end).
 """
+
+
+def _unsettled(levels: list[Watched]) -> str:
+    counts = ", ".join(f"{one.in_flight:,}" for one in levels if not one.settled)
+    return f"\nNot settled, so without figures: {counts} in flight.\n" if counts else ""
+
+
+def _number(value: float) -> str:
+    return "none" if math.isnan(value) else f"{value:.2f}"
 
 
 def _ratio(value: float, unit: float) -> str:

@@ -29,6 +29,8 @@ _ALERT_NAME = "CheckoutFunnelBroken"
 _ALERTED = (name_of(0), name_of(1))
 _WARM_UP_SECONDS = 12.0
 _YARDSTICK_EVERY = 5
+_PENDING = 20
+"""So many releases at once wait for their bake to begin: more, and some are over before a busy daemon sees them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +192,8 @@ class Field:
         flying = {name for name in self._image if name in self._baking}
         for index in range(wanted):
             if name_of(index) not in flying:
+                while len(self._image) - len(self._baking) >= _PENDING:
+                    await self._change()
                 self._release(name_of(index))
                 await asyncio.sleep(0.02)
         self._in_flight = wanted
@@ -199,8 +203,12 @@ class Field:
     async def _all_baking(self, wanted: int) -> None:
         async with asyncio.timeout(60 + wanted):
             while len(self._baking) < wanted:
-                self._ripe.clear()
-                await self._ripe.wait()
+                await self._change()
+
+    async def _change(self) -> None:
+        """Wait until one more bakes."""
+        self._ripe.clear()
+        await self._ripe.wait()
 
     def _release(self, name: str) -> None:
         tag = f"r{next(self._tags)}"
@@ -221,8 +229,7 @@ class Field:
                 if fit:
                     self._baking.remove(fit[0])
                     return fit[0]
-                self._ripe.clear()
-                await self._ripe.wait()
+                await self._change()
 
     def _suits(self, name: str, kind: str) -> bool:
         return self._in_flight <= len(_ALERTED) or (kind == ALERT) == (name in _ALERTED)
@@ -318,5 +325,8 @@ class Field:
         if phase == "Baking":
             self._baking.append(name)
             self._ripe.set()
+        elif phase == "Unjudged":  # over before a busy daemon saw it
+            self._baking = [each for each in self._baking if each != name]
+            self._release(name)
         elif phase in ("Undone", "Held", "Failed") and name in self._strikes:
             self._release(name)

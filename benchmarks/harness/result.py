@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import isnan
 
 from benchmarks.harness.build import Build
 from benchmarks.harness.figures import table
@@ -25,10 +26,17 @@ Benchmark = Callable[[Build, bool], Result]
 def against(base: str, before: Mapping[str, float], now: Mapping[str, float]) -> str:
     """The section of a page that sets every figure in relation to an earlier build's."""
     rows = [
-        (what, f"{figure / before[what]:.2f}") for what, figure in now.items() if before.get(what, 0.0) > 0
+        (what, _ratio(figure, before[what]))
+        for what, figure in now.items()
+        if before.get(what, 0.0) > 0 or isnan(before.get(what, 0.0))
     ]
     return (
         f"\n## Against {base}\n\n"
         f"`make bench BASE={base}` measured both in turn on the same machine. Less than 1 is less than before.\n\n"
         f"{table(('', f'÷ {base}'), rows)}\n"
     )
+
+
+def _ratio(now: float, before: float) -> str:
+    """Both as a ratio; a build may not have come to a figure in time, or not have it."""
+    return "no figure" if isnan(now) or isnan(before) else f"{now / before:.2f}"

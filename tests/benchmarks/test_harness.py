@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from benchmarks.harness.build import HERE
 from benchmarks.harness.field import KINDS, Level, Plan
 from benchmarks.harness.figures import Figures, table
 from benchmarks.harness.link import Child
+from benchmarks.harness.result import against
 
 TINY = Plan(
     deployments=3,
@@ -78,3 +80,11 @@ async def test_a_process_that_ends_early_is_told() -> None:
     with pytest.raises(RuntimeError, match="ended before"):
         await child.link.until(asyncio.Event())
     child.stop()
+
+
+def test_a_figure_that_a_build_did_not_come_to_is_told() -> None:
+    """A level may not have settled in the base: its row says so, and what only one build has is left out."""
+    page = against("base", {"waits": math.nan, "memory": 4.0}, {"waits": 1.0, "memory": 2.0, "more": 3.0})
+    assert "| waits | no figure |" in page
+    assert "| memory | 0.50 |" in page
+    assert "more" not in page.split("less than before")[1]
