@@ -219,8 +219,8 @@ class ApiServer:
         response = web.StreamResponse(headers={**responses.JSON_HEADERS, "Date": self.date})
         response.enable_chunked_encoding()
         stream = WatchStream(self.store, self.watches, asked, call.presenter, faults)
-        await response.prepare(request)
         try:
+            await response.prepare(request)
             await stream.run(response, request.transport)
             await response.write_eof()
         except ConnectionResetError:

@@ -2,18 +2,24 @@
 
 What concerns a rollout in flight goes ahead of other events, which come for hundreds of keys at once when nodes are
 drained, and events go ahead of routine, which comes for hundreds of keys in the same moment when a tick's evidence
-arrives: a fault must not wait behind either. Between two of these the event loop runs, for the same reason.
+arrives: a fault must not wait behind either. Between two of these the event loop runs, for the same reason, and while
+something urgent is worked on they are begun at some distance.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from enum import IntEnum
 from typing import Generic, NamedTuple, TypeVar
+
+from sentinel.runtime.precedence import Precedence
 
 Key = TypeVar("Key")
 
 MOST_AHEAD = 16
 """So many keys in a row while others wait behind them, then one of those: urgency may delay and never starve."""
+DISTANCE, PATIENCE = 0.025, 1.0
+"""Seconds between two that are not urgent while something urgent is worked on; none once one waits for so many."""
 
 
 class Turn(IntEnum):
@@ -46,7 +52,9 @@ class KeyedQueue(Generic[Key]):
     """
 
     def __init__(self, *, workers: int = 32, waited: Waited = lambda _turn, _seconds: None) -> None:
+        self.precedence = Precedence()
         self._free = asyncio.Semaphore(workers)
+        self._spur = asyncio.Event()
         self._waited = waited
         self._waiting: dict[Key, _Wish] = {}
         self._lanes: dict[Turn, dict[Key, None]] = {turn: {} for turn in Turn}
@@ -79,6 +87,8 @@ class KeyedQueue(Generic[Key]):
             self._lanes[joined.turn][key] = None
         self._idle.clear()
         self._added.set()
+        if wish.turn is Turn.URGENT:
+            self._spur.set()
 
     def add_after(self, key: Key, seconds: float, turn: Turn = Turn.URGENT) -> None:
         """Work on this key in so many seconds; of several wishes for a key the newest counts."""
@@ -110,6 +120,8 @@ class KeyedQueue(Generic[Key]):
         while True:
             await self._added.wait()
             while len(self):
+                if not self._lanes[Turn.URGENT]:
+                    await self._keep_distance()
                 await self._free.acquire()
                 if not len(self):
                     self._free.release()
@@ -118,9 +130,29 @@ class KeyedQueue(Generic[Key]):
                 self._waited(turn, asyncio.get_running_loop().time() - max(since, begins))
                 task = asyncio.get_running_loop().create_task(self._serve(key, work), name=f"reconcile {key}")
                 self._running[key] = task
-                if turn is not Turn.URGENT:
-                    await asyncio.sleep(0)
+                if turn is Turn.URGENT:
+                    self.precedence.begins()
+                    task.add_done_callback(self._passed)
             self._added.clear()
+
+    async def _keep_distance(self) -> None:
+        """Before one that is not urgent: let the loop run, and what is urgent, unless one has waited for long."""
+        await asyncio.sleep(0)
+        heads = [next(iter(lane)) for lane in self._lanes.values() if lane]
+        waited = asyncio.get_running_loop().time() - min(
+            (self._waiting[key].since for key in heads), default=0.0
+        )
+        if self._lanes[Turn.URGENT] or not self.precedence.urgent or waited > PATIENCE:
+            return
+        self._spur.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DISTANCE):
+                await self._spur.wait()
+
+    def _passed(self, _task: asyncio.Task[None]) -> None:
+        self.precedence.ends()
+        if not self.precedence.urgent:
+            self._spur.set()
 
     def _next(self) -> tuple[Key, _Wish]:
         """Take the key that is next, and what was wished of it."""

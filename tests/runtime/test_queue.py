@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from itertools import pairwise
 
-from sentinel.runtime.queue import MOST_AHEAD, KeyedQueue, Turn
+from sentinel.runtime.queue import DISTANCE, MOST_AHEAD, PATIENCE, KeyedQueue, Turn
 
 Work = Callable[[str], Awaitable[None]]
 
@@ -271,3 +272,60 @@ async def test_what_waited_for_a_leader_waits_since_it_leads() -> None:
     async with serving(queue, Log()):
         await queue.idle()
     assert waits == [0.0]
+
+
+class Begun(Log):
+    """When work on each key began; what is urgent takes ten seconds."""
+
+    async def __call__(self, key: str) -> None:
+        self.done.append((key, asyncio.get_running_loop().time()))
+        if key.startswith("fault"):
+            await asyncio.sleep(10)
+
+
+async def test_routine_keeps_its_distance_while_something_urgent_is_worked_on() -> None:
+    """What an undo waits for is not behind the routine of every other rollout in each turn of the loop."""
+    queue, begun = KeyedQueue[str](), Begun()
+    for number in range(4):
+        queue.add(f"tick-{number}", Turn.ROUTINE)
+    queue.add("fault")
+    async with serving(queue, begun):
+        await asyncio.sleep(0.9)
+    times = [at for _, at in begun.done]
+    assert begun.keys == ["fault", *(f"tick-{number}" for number in range(4))]
+    assert [round(later - before, 4) for before, later in pairwise(times)] == [DISTANCE] * 4
+
+
+async def test_nobody_keeps_a_distance_for_long() -> None:
+    """Once routine has waited for a second it goes on as without anything urgent."""
+    queue, begun = KeyedQueue[str](), Begun()
+    for number in range(100):
+        queue.add(f"tick-{number:02}", Turn.ROUTINE)
+    queue.add("fault")
+    async with serving(queue, begun):
+        await asyncio.sleep(1.5)
+    assert len(begun.done) == 101
+    assert begun.done[-1][1] - begun.done[0][1] < PATIENCE + 2 * DISTANCE
+
+
+async def test_what_becomes_urgent_waits_for_nobodys_distance() -> None:
+    """A fault that comes while routine keeps its distance is worked on at once."""
+    queue, begun = KeyedQueue[str](), Begun()
+    queue.add("fault-1")
+    queue.add("tick", Turn.ROUTINE)
+    async with serving(queue, begun):
+        await asyncio.sleep(DISTANCE / 2)
+        queue.add("fault-2")
+        await asyncio.sleep(DISTANCE / 4)
+        assert begun.keys == ["fault-1", "fault-2"]
+
+
+async def test_what_is_abandoned_is_no_longer_urgent() -> None:
+    """Nobody keeps a distance from what will not end, whether it had begun or not."""
+    queue, begun = KeyedQueue[str](), Begun()
+    queue.add("fault")
+    async with serving(queue, begun):
+        await asyncio.sleep(0.1)
+        assert queue.precedence.urgent == 1
+        await queue.abandon()
+        assert queue.precedence.urgent == 0

@@ -69,6 +69,7 @@ def _collector(base: Base, sources: Sources, news: News) -> EvidenceCollector:
         partial(base.queue.add, turn=Turn.ROUTINE),
         base.clock,
         base.telemetry,
+        base.queue.precedence.give_way,
     )
 
 

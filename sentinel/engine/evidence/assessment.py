@@ -19,22 +19,16 @@ from sentinel.domain.record.course import Course
 from sentinel.domain.record.state import Json, Phase
 from sentinel.domain.record.written import Written
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
-from sentinel.engine.evidence.charting import carried, charted
+from sentinel.engine.evidence.charting import charted
 from sentinel.engine.evidence.history import CALIBRATION, calibration_in, calibration_kept, learns, settled
-from sentinel.engine.evidence.judged import (
-    JudgedRollout,
-    in_their_segments,
-    rules_in,
-    waited_while_up,
-    waiting_first,
-)
+from sentinel.engine.evidence.judged import JudgedRollout, in_their_segments, rules_in, waited_while_up
 from sentinel.engine.evidence.measured import Measured, whole_until
 from sentinel.engine.evidence.starting import STABLE_START, START, limit_of, start_in, starts_kept
 from sentinel.engine.rules.crash_exposure import crash_tick
 from sentinel.engine.rules.crashes import crashes_until, judge_crashes
-from sentinel.engine.rules.error_rate import carry_error_rate, judge_error_rate
+from sentinel.engine.rules.error_rate import judge_error_rate
 from sentinel.engine.rules.flagrant import FLAGRANT, condemned, flagrant_run
-from sentinel.engine.rules.latency import carry_latency, judge_latency
+from sentinel.engine.rules.latency import judge_latency
 from sentinel.engine.rules.pod_rules import judge_crash_loop, judge_health
 from sentinel.engine.rules.query_rule import judge_query
 from sentinel.engine.statistics.calibration import Calibration
@@ -138,12 +132,7 @@ def _judge_metric(
     run = _run(rule, before, starts)
     course = rollout.state.course.get(rule.name)
     proven: RuleVerdict | None = None
-    ticks = [*in_their_segments(rollout, before, [one for one in measured if not one.look])]
-    first = waiting_first(rule, measured, len(ticks))
-    if first:
-        state, starts, course = _carry(rule, state, ticks[:first], used, starts, course)
-        run = [0, 0, 0] if run is not None else None  # nobody fails flagrantly in them
-    for tick, then in ticks[first:]:
+    for tick, then in in_their_segments(rollout, before, [one for one in measured if not one.look]):
         if isinstance(rule, ErrorRateRule) and isinstance(tick, CountTick) and run is not None:
             run = flagrant_run(rule, {FLAGRANT: run}, tick, rollout.workload)
         state, verdict = _step(rule, state, tick, then, holds, used, starts)
@@ -170,29 +159,6 @@ def _judge_metric(
         more[FLAGRANT] = run
     state = state.beside(more) if isinstance(state, Written) else {**state, **more}
     return state, _unmeasured(verdict, missing) if missing else verdict, course
-
-
-def _carry(
-    rule: MetricRule,
-    state: Json | None,
-    ticks: Sequence[tuple[Tick | None, JudgedRollout]],
-    calibration: Calibration,
-    starts: Starts | None,
-    course: Course | None,
-) -> tuple[Json | None, Starts | None, Course | None]:
-    """Take in ticks that can change no verdict, and that others follow: no words are made on them."""
-    phi, placebo = calibration.dispersion, calibration.placebo
-    for tick, then in ticks:
-        known = {"dispersion": phi, "placebo": placebo}
-        if isinstance(rule, ErrorRateRule) and isinstance(tick, CountTick):
-            state, evidence = carry_error_rate(rule, state, tick, then.segment, starts=starts, **known)
-        else:
-            assert isinstance(rule, LatencyRule)
-            assert isinstance(tick, HistogramTick)
-            state, evidence = carry_latency(rule, state, tick, then.segment, starts=starts, **known)
-        course = carried(course, rule, tick, evidence, then.state, then.segment)
-        starts = starts.after(tick.starts) if starts is not None else None
-    return state, starts, course
 
 
 def _newest_look(rule: MetricRule, rollout: JudgedRollout, measured: Sequence[Measured]) -> Measured | None:

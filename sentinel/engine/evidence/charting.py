@@ -21,19 +21,7 @@ def charted(
     segment: Segment,
 ) -> Course | None:
     """The course with the tick's point, on which the verdict was reached; a tick that measured nothing adds none."""
-    return carried(course, rule, tick, _evidence(verdict), state, segment)
-
-
-def carried(
-    course: Course | None,
-    rule: MetricRule,
-    tick: Tick | None,
-    evidence: float | None,
-    state: RolloutState,
-    segment: Segment,
-) -> Course | None:
-    """The same, where the log evidence that counts is known."""
-    point = _point(rule, tick, evidence, state.weight) if tick is not None else None
+    point = _point(rule, tick, verdict, state.weight) if tick is not None else None
     if point is None:
         return course
     return (course or _begun(rule, segment, point)).after(point)
@@ -47,7 +35,7 @@ def _begun(rule: MetricRule, segment: Segment, first: CoursePoint) -> Course:
     return Course(first.at, unit, rule.limit, round(needed, 3) if isfinite(needed) else None)
 
 
-def _point(rule: MetricRule, tick: Tick, evidence: float | None, weight: float) -> CoursePoint | None:
+def _point(rule: MetricRule, tick: Tick, verdict: RuleVerdict, weight: float) -> CoursePoint | None:
     if isinstance(tick, ValueSample):
         value = tick.values[0] if len(tick.values) == 1 and isfinite(tick.values[0]) else None
         return CoursePoint(tick.at, weight, value, 0, None, 0, None) if value is not None else None
@@ -56,7 +44,7 @@ def _point(rule: MetricRule, tick: Tick, evidence: float | None, weight: float) 
     if not ours.total and not requests:
         return None
     canary, baseline = _measured(rule, tick)
-    return CoursePoint(tick.until, weight, canary, ours.total, baseline, requests, evidence)
+    return CoursePoint(tick.until, weight, canary, ours.total, baseline, requests, _evidence(verdict))
 
 
 def _measured(rule: MetricRule, tick: CountTick | HistogramTick) -> tuple[float | None, float | None]:

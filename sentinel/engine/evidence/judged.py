@@ -3,19 +3,10 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field
 from datetime import datetime, timedelta
-from itertools import takewhile
 
 from sentinel.domain.evidence import Missing, Tick
 from sentinel.domain.policy.policy import Policy
-from sentinel.domain.policy.rules import (
-    CrashLoopRule,
-    ErrorRateRule,
-    LatencyRule,
-    Method,
-    MetricRule,
-    QueryRule,
-    Rule,
-)
+from sentinel.domain.policy.rules import CrashLoopRule, ErrorRateRule, LatencyRule, MetricRule, Rule
 from sentinel.domain.record.state import Json, Phase, RolloutState
 from sentinel.domain.workload.facts import Workload
 from sentinel.domain.workload.revision import Revision
@@ -99,14 +90,3 @@ def in_their_segments(
         yield one.tick, then if one.waited else rollout
     if not measured or (measured[-1].waited and then is not rollout):
         yield None, rollout
-
-
-def waiting_first(rule: MetricRule, measured: Sequence[Measured], ticks: int) -> int:
-    """How many of a rule's ticks waited and come before all others: the last one speaks for all, and is not counted.
-
-    None of a plain threshold, which keeps no evidence.
-    """
-    if isinstance(rule, QueryRule) or rule.method is not Method.SEQUENTIAL:
-        return 0
-    waited = takewhile(lambda one: one.waited, (one for one in measured if not one.look))
-    return min(sum(1 for _ in waited), ticks - 1)

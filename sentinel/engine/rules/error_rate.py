@@ -98,27 +98,6 @@ def judge_error_rate(
     return _dump(after), conclude(_assess(rule, after, segment, restraint), after.standing, segment, now)
 
 
-def carry_error_rate(
-    rule: ErrorRateRule,
-    state: Json | None,
-    tick: CountTick,
-    segment: Segment,
-    *,
-    dispersion: float,
-    placebo: float,
-    starts: Starts | None,
-) -> tuple[Json, float]:
-    """The state after a tick that others follow, and the log evidence so far; for those who need no words on it.
-
-    Arguments as for `judge_error_rate`, which alone gives a state that can be kept.
-    """
-    restraint = Restraint.learnt(dispersion, placebo, needed_evidence(rule.alpha, segment))
-    after = _load(state, segment)
-    if not (_empty(tick) and tick.missing):
-        after = _take_in(rule, after, tick, segment, restraint, starts)
-    return Written({"standing": None}, after), round(_proof(after).log_e, 4)
-
-
 def _empty(tick: CountTick) -> bool:
     return not tick.candidate.total and (tick.baseline is None or not tick.baseline.total)
 

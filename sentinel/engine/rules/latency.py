@@ -11,7 +11,6 @@ from datetime import datetime
 
 from sentinel.domain.evidence import Histogram, HistogramTick
 from sentinel.domain.policy.rules import LatencyRule, Method
-from sentinel.domain.record.written import Written
 from sentinel.domain.verdict import RuleVerdict
 from sentinel.engine.rules.cold_starts import Bets, compared
 from sentinel.engine.rules.latency_report import LatencyReport, estimate
@@ -64,7 +63,8 @@ def judge_latency(
     if rule.method is Method.THRESHOLD:
         return judge_threshold(rule, state, tick, segment, now)
     restraint = Restraint.learnt(dispersion, placebo, needed_evidence(rule.alpha, segment))
-    before = LatencyState.load(state, segment, _bets(rule))
+    bets = len(STAKES if rule.quantile is None else LIMIT_FACTORS)
+    before = LatencyState.load(state, segment, bets)
     if tick is not None and not tick.candidate.total and not _baseline(tick, segment).total and tick.missing:
         numbers = LatencyReport.of(rule, before).numbers(restraint)
         return before.as_json(), unmeasured(rule.name, tick.missing, numbers)
@@ -74,28 +74,6 @@ def judge_latency(
         return after.as_json(), report.beyond_buckets(restraint)
     verdict = conclude(_assess(report, segment, restraint), after.standing, segment, now)
     return after.as_json(), verdict
-
-
-def carry_latency(
-    rule: LatencyRule,
-    state: Json | None,
-    tick: HistogramTick,
-    segment: Segment,
-    *,
-    dispersion: float,
-    placebo: float,
-    starts: Starts | None,
-) -> tuple[Json, float]:
-    """The state after a tick that others follow, and the log evidence so far; as `carry_error_rate`."""
-    restraint = Restraint.learnt(dispersion, placebo, needed_evidence(rule.alpha, segment))
-    after = LatencyState.load(state, segment, _bets(rule))
-    if tick.candidate.total or _baseline(tick, segment).total or not tick.missing:
-        after = _take_in(rule, after, tick, segment, restraint, starts)
-    return Written({"standing": None}, after), round(after.proof().log_e, 4)
-
-
-def _bets(rule: LatencyRule) -> int:
-    return len(STAKES if rule.quantile is None else LIMIT_FACTORS)
 
 
 def is_within(rule: LatencyRule, histogram: Histogram) -> bool:

@@ -23,13 +23,14 @@ from sentinel.runtime.evidence.neighbours import Neighbour, SurroundingsReader
 from sentinel.runtime.evidence.pasts import PastReader
 from sentinel.runtime.evidence.spanindex import SpanIndex
 from sentinel.runtime.evidence.timetable import Timetable
+from sentinel.runtime.precedence import GiveWay, next_turn
 
 
 class EvidenceCollector:
     """Measures for every rollout in flight; never more than one measurement of a rule at a time.
 
     A measurement that failed is not lost: the next one covers its time as well, since counters are differenced
-    from the last time that was taken in.
+    from the last time that was taken in. Of many pieces of work at once each is begun after `give_way`.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class EvidenceCollector:
         wake: Callable[[WorkloadKey], None],
         clock: Clock,
         telemetry: Telemetry,
+        give_way: GiveWay = next_turn,
     ) -> None:
         self._sources = sources
         self._clock = clock
@@ -46,9 +48,9 @@ class EvidenceCollector:
         self._in_flight = PodsInFlight()
         questions, index = RuleQuestions(sources), SpanIndex()
         self._questions = questions
-        measurer = Measurer(questions, index, self._in_flight, snapshot, wake, clock, telemetry)
+        measurer = Measurer(questions, index, self._in_flight, snapshot, wake, clock, telemetry, give_way)
         self._measurer = measurer
-        self._timetable = Timetable(questions, measurer, clock, telemetry)
+        self._timetable = Timetable(questions, measurer, clock, telemetry, give_way)
         self._pasts = PastReader(sources, wake, telemetry)
         self._around = SurroundingsReader(questions, index, clock)
 

@@ -16,6 +16,7 @@ from sentinel.engine.evidence.calm import TOGETHER, harmless
 from sentinel.engine.evidence.looks import LastAnswer, LastAsked
 from sentinel.engine.evidence.measured import Measured
 from sentinel.engine.evidence.schedule import stands_still
+from sentinel.runtime.precedence import GiveWay
 from sentinel.values import dataclass, replace
 
 MOST_STILL = 4
@@ -184,8 +185,9 @@ class Ledger:
 class DueLine:
     """Ticks of all rollouts fall together: one is served in each turn of the event loop, so that no event waits."""
 
-    def __init__(self, serve: Callable[[MeasuredRollout, Ledger], None]) -> None:
+    def __init__(self, serve: Callable[[MeasuredRollout, Ledger], None], give_way: GiveWay) -> None:
         self._serve = serve
+        self._give_way = give_way
         self._line: deque[tuple[MeasuredRollout, Ledger]] = deque()
         self._serving: asyncio.Task[None] | None = None
 
@@ -201,7 +203,7 @@ class DueLine:
             rollout, ledger = self._line.popleft()
             if ledger.next is rollout:
                 self._serve(rollout, ledger)
-                await asyncio.sleep(0)
+                await self._give_way()
 
     def close(self) -> None:
         """Serve no one from now on."""

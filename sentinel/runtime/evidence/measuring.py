@@ -19,6 +19,7 @@ from sentinel.runtime.evidence.inflight import PodsInFlight
 from sentinel.runtime.evidence.ledger import PATIENT, WAKE, Ledger, MeasuredRollout
 from sentinel.runtime.evidence.rounds import Answer, Rounds, Share
 from sentinel.runtime.evidence.spanindex import SpanIndex
+from sentinel.runtime.precedence import GiveWay
 
 TOGETHER, PATIENCE = 0.1, 1.0
 """So many seconds the answer for one rule waits for those for the others, to be judged together with them; and one
@@ -38,6 +39,7 @@ class Measurer:
         wake: Callable[[WorkloadKey], None],
         clock: Clock,
         telemetry: Telemetry,
+        give_way: GiveWay,
     ) -> None:
         self._questions = questions
         self._index = index
@@ -47,7 +49,8 @@ class Measurer:
         self._clock = clock
         self._telemetry = telemetry
         self._turn = asyncio.Lock()
-        self._rounds = Rounds(questions, self._take_share, clock, telemetry)
+        self._give_way = give_way
+        self._rounds = Rounds(questions, self._take_share, clock, telemetry, give_way)
 
     def seen(self, rollout: MeasuredRollout) -> Workload:
         """The pods as they are now, not as they were when the question was sent: they name the arms."""
@@ -209,7 +212,7 @@ class Measurer:
             # One tick for each turn of the loop: an answer that all waited for must not hold up an undo.
             async with self._turn:
                 tick = self._tick(rule, rollout, ledger, spans, span)
-                await asyncio.sleep(0)
+                await self._give_way()
             return tick
         finally:
             ledger.answered.discard(rule.name)

@@ -18,6 +18,7 @@ from sentinel.metric_names import MetricName
 from sentinel.ports import Clock, Telemetry
 from sentinel.runtime.evidence.asking import RuleQuestions
 from sentinel.runtime.evidence.ledger import Ledger, MeasuredRollout
+from sentinel.runtime.precedence import GiveWay
 from sentinel.values import dataclass
 
 log = logging.getLogger(__name__)
@@ -82,8 +83,10 @@ class Rounds:
         take: Callable[[Share, Answer], None],
         clock: Clock,
         telemetry: Telemetry,
+        give_way: GiveWay,
     ) -> None:
         self._questions = questions
+        self._give_way = give_way
         self._take = take
         self._clock = clock
         self._telemetry = telemetry
@@ -149,7 +152,7 @@ class Rounds:
                 log.exception("%s of %s was not measured", share.rule.name, share.rollout.record.name)
             finally:
                 share.end()
-            await asyncio.sleep(0)
+            await self._give_way()
 
     def _keep(self, task: asyncio.Task[None]) -> None:
         self._tasks.add(task)

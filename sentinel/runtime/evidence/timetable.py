@@ -14,6 +14,7 @@ from sentinel.ratelimit import TokenBuckets
 from sentinel.runtime.evidence.asking import RuleQuestions
 from sentinel.runtime.evidence.extents import ExtentReader
 from sentinel.runtime.evidence.ledger import NEXT, DueLine, Ledger, MeasuredRollout
+from sentinel.runtime.precedence import GiveWay
 from sentinel.values import replace
 
 LOOKS_PER_SECOND = 2.0
@@ -56,13 +57,18 @@ class Timetable:
     """Begins each measurement when it is due; never more than one of a rule at a time."""
 
     def __init__(
-        self, questions: RuleQuestions, measuring: RuleMeasuring, clock: Clock, telemetry: Telemetry
+        self,
+        questions: RuleQuestions,
+        measuring: RuleMeasuring,
+        clock: Clock,
+        telemetry: Telemetry,
+        give_way: GiveWay,
     ) -> None:
         self._questions = questions
         self._measuring = measuring
         self._clock = clock
         self._telemetry = telemetry
-        self._line = DueLine(self.ask_due)
+        self._line = DueLine(self.ask_due, give_way)
         self._extents = ExtentReader(questions, clock, telemetry, self._come_again)
         self._allowance = TokenBuckets(LOOKS_PER_SECOND, LOOKS_AT_ONCE)
 

@@ -1,6 +1,6 @@
 """Which objects a pod template names."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from sentinel.adapters.kubernetes.api.raw import RawObject, mapping, objects, text
 from sentinel.domain.workload.config import ConfigKind, ConfigRef
@@ -56,28 +56,23 @@ def _of_volumes(spec: RawObject) -> Iterator[Mention]:
         for source, named, kind in _SOURCES:
             if source in volume:
                 yield _mention(kind, mapping(volume[source]), named)
-        if "csi" in volume:
-            driver = mapping(mapping(volume["csi"]).get("nodePublishSecretRef"))
-            yield _mention(ConfigKind.SECRET, driver)
-        if "projected" in volume:
-            for part in objects(mapping(volume["projected"]).get("sources")):
-                yield from _either(part, _PROJECTED)
+        driver = mapping(mapping(volume.get("csi")).get("nodePublishSecretRef"))
+        yield _mention(ConfigKind.SECRET, driver)
+        for part in objects(mapping(volume.get("projected")).get("sources")):
+            for source, kind in _PROJECTED:
+                yield _mention(kind, mapping(part.get(source)))
 
 
 def _of_containers(spec: RawObject) -> Iterator[Mention]:
     for container in (*objects(spec.get("initContainers")), *objects(spec.get("containers"))):
         for source in objects(container.get("envFrom")):
-            yield from _either(source, _ENV_FROM)
+            for field, kind in _ENV_FROM:
+                yield _mention(kind, mapping(source.get(field)))
         for variable in objects(container.get("env")):
             if "valueFrom" in variable:  # most variables are plain values, and there may be hundreds
-                yield from _either(mapping(variable["valueFrom"]), _ENV)
-
-
-def _either(source: RawObject, fields: Iterable[tuple[str, ConfigKind]]) -> Iterator[Mention]:
-    """What a source names in those of these fields that it has: one, mostly."""
-    for field, kind in fields:
-        if field in source:
-            yield _mention(kind, mapping(source[field]))
+                value = mapping(variable["valueFrom"])
+                for field, kind in _ENV:
+                    yield _mention(kind, mapping(value.get(field)))
 
 
 def _mention(kind: ConfigKind, source: RawObject, named: str = "name") -> Mention:

@@ -28,12 +28,7 @@ def bare_template(template: object) -> dict[str, Any]:
 
 def template_digest(template: object) -> str:
     """SHA-256 (hexadecimal) of the bare template's canonical JSON: keys sorted, no spaces."""
-    return bare_digest(bare_template(template))
-
-
-def bare_digest(bare: dict[str, Any]) -> str:
-    """The same of a template that is bare already."""
-    return hashlib.sha256(orjson.dumps(bare, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    return hashlib.sha256(orjson.dumps(bare_template(template), option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def digest_of(owner: RawObject) -> str:

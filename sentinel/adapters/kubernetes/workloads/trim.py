@@ -16,7 +16,6 @@ from sentinel.adapters.kubernetes.api.raw import (
 )
 from sentinel.adapters.kubernetes.config.naming import named_by
 from sentinel.adapters.kubernetes.workloads.digest import (
-    bare_digest,
     bare_template,
     template_digest,
 )
@@ -164,7 +163,7 @@ def create_failure(status: RawObject) -> RawObject:
 def trim_template(template: object, *, digest: str = "") -> TemplateFacts:
     """What matters of a pod template; `digest` if its revision is identified by something other than its content."""
     bare = bare_template(template)
-    own = bare_digest(bare)
+    own = template_digest(bare)
     facts = _KNOWN.get(own)
     if facts is None:
         facts = _KNOWN[own] = _facts(bare, own)
@@ -191,10 +190,9 @@ def _facts(bare: dict[str, Any], own: str) -> TemplateFacts:
 
 def _origin(metadata: RawObject) -> ChangeOrigin | None:
     """When the template was committed, or its image made, by an annotation or label that CI sets."""
-    parts = [mapping(metadata.get(part)) for part in ("annotations", "labels")]
     for name, kind in ((COMMITTED, OriginKind.COMMIT), (IMAGE_CREATED, OriginKind.IMAGE)):
-        for part in parts:
-            at = _when(text(part[name])) if name in part else None
+        for part in ("annotations", "labels"):
+            at = _when(text(mapping(metadata.get(part)).get(name)))
             if at is not None:
                 return ChangeOrigin(at, kind)
     return None
@@ -216,9 +214,9 @@ def _shared(named: tuple[ConfigRef, ...]) -> tuple[ConfigRef, ...]:
 def digest_apart(bare: RawObject) -> str:
     """The digest of a template without our annotation; empty where it has none."""
     metadata = mapping(bare.get("metadata"))
+    annotations = {k: v for k, v in mapping(metadata.get("annotations")).items() if k != CONFIG_ANNOTATION}
     if CONFIG_ANNOTATION not in mapping(metadata.get("annotations")):
         return ""
-    annotations = {k: v for k, v in mapping(metadata.get("annotations")).items() if k != CONFIG_ANNOTATION}
     left = {k: v for k, v in metadata.items() if k != "annotations"}
     if annotations:
         left["annotations"] = annotations

@@ -66,10 +66,8 @@ def stored_template(replica_set: RawObject) -> RawObject:
 
 def _injected(replica_set: RawObject) -> RawObject:
     annotations = mapping(mapping(replica_set.get("metadata")).get("annotations"))
-    if _INJECTED not in annotations:
-        return {}
     try:
-        return mapping(orjson.loads(text(annotations[_INJECTED])))
+        return mapping(orjson.loads(text(annotations.get(_INJECTED)) or "{}"))
     except orjson.JSONDecodeError:
         return {}
 
