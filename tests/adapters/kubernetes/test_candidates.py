@@ -72,7 +72,7 @@ async def test_a_candidates_pods_are_seen_on_a_watch_of_their_own(
     cluster: SimulatedCluster, gateway: KubernetesGateway, kind: WorkloadKind
 ) -> None:
     """Of each kind, by the label that its controller gives them."""
-    key = replace(WEB, kind=kind)
+    key = WorkloadKey(kind, WEB.namespace, WEB.name)
     KINDS[kind](cluster)
     await released(gateway, key)
     await until(lambda: selecting(cluster) == 1)
