@@ -47,7 +47,8 @@ class Network:
     slowest: float = 0.02
     writes: int = 0
     """Requests that may change something, sent so far."""
-    streams: set[Stream] = field(default_factory=set)
+    streams: list[Stream] = field(default_factory=list)
+    """The open watches in the order in which they were opened: a schedule is one story, whatever they are broken by."""
     felt: Callable[[str], None] = lambda _what: None
     """Told of each fault, by its name for people, at the moment when it strikes the daemon."""
     serving: Callable[[str, str, bytes], None] = lambda _method, _path, _body: None
@@ -260,11 +261,11 @@ class DirectSession:
         kinds = [f for f in struck if f.kind not in (FaultKind.STALE, FaultKind.LATENCY, FaultKind.ERROR)]
         watch = WatchStream(api.store, api.watches, asked, call.presenter, WatchFaults(kinds))
         sending = asyncio.create_task(self._send(watch, stream), name=f"server's watch {question.path}")
-        self._network.streams.add(stream)
+        self._network.streams.append(stream)
         try:
             yield Reply(200, {"Date": api.date}, content=stream)
         finally:
-            self._network.streams.discard(stream)
+            self._network.streams.remove(stream)
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
 
