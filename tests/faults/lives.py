@@ -73,7 +73,7 @@ class Loop(VirtualTimeLoop):
 
         def tracked() -> Any:
             protocol = factory()
-            life.protocols.add(protocol)
+            life.protocols[protocol] = None
             return protocol
 
         server = await super().create_server(tracked, *arguments, **how)
@@ -94,7 +94,7 @@ def _tracked(loop: asyncio.AbstractEventLoop, coro: Any, **how: Any) -> asyncio.
     task: asyncio.Task[Any] = asyncio.Task(coro, loop=loop, **how)
     life = _life_in(how.get("context"))
     if life is not None:
-        life.tasks.add(task)
+        life.tasks[task] = None
     return task
 
 
@@ -163,12 +163,13 @@ class Life:
 
     def __init__(self, network: Network) -> None:
         self.network = network
-        self.tasks: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()
+        self.tasks: weakref.WeakKeyDictionary[asyncio.Task[Any], None] = weakref.WeakKeyDictionary()
+        """In the order in which they were made: the order of a set goes by addresses, and a seed is one story."""
         self.application: Application | None = None
         self.session: DirectSession | None = None
         self.died = asyncio.Event()
         self.servers: list[asyncio.Server] = []
-        self.protocols: set[Any] = set()
+        self.protocols: dict[Any, None] = {}
         self.paused = False
         self._parked: list[Callable[[], object]] = []
         self._steps_left = 0

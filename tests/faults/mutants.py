@@ -180,7 +180,7 @@ SOONEST: Mapping[tuple[str, str], int] = {
     ("statefulset", "leaves its partition behind"): 333,
     ("statefulset", "leaves a broken pod in the way"): 231,
     ("daemonset", "promotes after half the bake"): 13,
-    ("daemonset", "leaves its update strategy behind"): 706,
+    ("daemonset", "leaves its update strategy behind"): 7,
     ("canary-pair", "takes the pods before the requests"): 119,
     ("canary-pair", "sends requests to pods that are not ready"): 24,
     ("canary-pair", "leaves the canary its requests"): 119,

@@ -36,7 +36,7 @@ class Scene:
     strategy: Strategy
     alerts: int = 0
     awaits: list[tuple[int, ...]] = field(default_factory=list)
-    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    tasks: dict[asyncio.Task[None], None] = field(default_factory=dict)
 
     # -- people
 
@@ -336,5 +336,5 @@ class Scene:
     def _spawn(self, coro: Any, name: str) -> None:
         # In a context of its own: it must not belong to the life that it may end.
         task = asyncio.get_running_loop().create_task(coro, name=name, context=contextvars.Context())
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
+        self.tasks[task] = None
+        task.add_done_callback(self.tasks.pop)

@@ -51,10 +51,12 @@ def test_replicas_that_share_shards_break_nothing_either(seed: int) -> None:
     assert run_plan(sharded(seed)).violations == []
 
 
-def test_a_seed_is_one_schedule_and_one_story() -> None:
-    """Played again, everything happens in the same order at the same times."""
-    assert draw(7) == draw(7)
-    assert run_seed(7).story == run_seed(7).story
+@pytest.mark.parametrize(("strategy", "seed"), [("deployment", 7), ("daemonset", 706)])
+def test_a_seed_is_one_schedule_and_one_story(strategy: str, seed: int) -> None:
+    """Played again, everything happens in the same order at the same times, a process's last tasks as well."""
+    assert draw(seed, strategy) == draw(seed, strategy)
+    first = run_seed(seed, strategy).story
+    assert [run_seed(seed, strategy).story for _ in range(2)] == [first] * 2
 
 
 def test_the_chosen_schedules_have_all_that_schedules_can_have() -> None:
