@@ -12,94 +12,35 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import shlex
 import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import yaml
 
-from benchmarks.harness.build import HERE, compile_modules, environment
+from benchmarks.harness.build import HERE, compile_modules
 from benchmarks.harness.daemon import DaemonProcess
 from benchmarks.harness.figures import table
 from benchmarks.harness.link import Child, Message
 from benchmarks.harness.metrics import run_metrics
+from benchmarks.harness.program import Foreground
+from benchmarks.harness.workloads import NAMESPACE, Cluster, JsonObject, Scale
 from sentinel.adapters.kubernetes.api.access import load_access
-from sentinel.adapters.kubernetes.api.client import ApiClient, RequestTarget
-from sentinel.adapters.kubernetes.api.resources import (
-    DEPLOYMENTS,
-    NAMESPACES,
-    PODS,
-    RECORDS,
-    ROLLOUTS,
-    ApiResource,
-)
-from sentinel.domain.errors import ConflictError, NotFoundError
+from sentinel.adapters.kubernetes.api.client import ApiClient
+from sentinel.adapters.kubernetes.api.resources import DEPLOYMENTS, ROLLOUTS, ApiResource
 from sentinel.ports import SystemClock
 
-JsonObject = dict[str, Any]
-NAMESPACE = "side-by-side"
 POLICY = Path(__file__).parent / "harness" / "side_by_side.yaml"
 """What guards the Deployments: one document. The Rollouts' analysis and steps are the next ones."""
 _TEMPLATES = ApiResource("argoproj.io", "v1alpha1", "analysistemplates")
 _ANALYSES = {"a-minute": 12, "half-a-minute": 6}
 """How often is measured, by the name of the template."""
-_RELEASED = "released"
-_CREATED_AT_ONCE = 16
 _QUIET, _IDLE = 10.0, 0.3
 """So many seconds with so few seconds of CPU, and a start is over."""
-
-
-@dataclass(frozen=True, slots=True)
-class Scale:
-    """How many workloads of how many pods there are, and how many are released at once."""
-
-    workloads: int
-    replicas: int
-    released: int
-
-
-class Foreground:
-    """A program that runs until it is ended; what it says goes to a file."""
-
-    def __init__(self, command: Sequence[str], log: Path) -> None:
-        self._command = command
-        self._log = log
-        self._process: asyncio.subprocess.Process | None = None
-
-    async def start(self) -> None:
-        """Start it."""
-        with self._log.open("ab") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                *self._command, env=environment(), stdout=log, stderr=log
-            )
-
-    async def stop(self) -> None:
-        """End it."""
-        if self._process is not None:
-            with suppress(ProcessLookupError):
-                self._process.terminate()
-            await self._process.wait()
-
-    def cpu_seconds(self) -> float:
-        """The processor time that it has used, all threads."""
-        fields = self._proc("stat").rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-    def resident_mib(self) -> float:
-        """The memory that it occupies now."""
-        return int(self._proc("statm").split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
-
-    def _proc(self, name: str) -> str:
-        assert self._process is not None
-        if self._process.returncode is not None:
-            raise RuntimeError(f"the controller ended: {self._log.read_text(errors='replace')[-2000:]}")
-        return Path(f"/proc/{self._process.pid}/{name}").read_text()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,110 +50,6 @@ class Use:
     what: str
     cpu: float
     resident: float
-
-
-class Cluster:
-    """The workloads of one kind in a real cluster."""
-
-    def __init__(self, client: ApiClient, scale: Scale, resource: ApiResource, spec: JsonObject) -> None:
-        self._client = client
-        self._scale = scale
-        self._resource = resource
-        self._spec = spec
-        self._image = f"web:{int(time.time())}"  # another one each time
-
-    async def create(self, more: Sequence[tuple[ApiResource, JsonObject]]) -> None:
-        """Create them, and wait until all pods are ready."""
-        await self._ensure(NAMESPACES, {"metadata": {"name": NAMESPACE}})
-        for resource, obj in more:  # one of an earlier run names a server that is gone
-            with suppress(NotFoundError):
-                await self._client.delete(RequestTarget(resource, NAMESPACE, obj["metadata"]["name"]))
-            await self._ensure(resource, obj)
-        room = asyncio.Semaphore(_CREATED_AT_ONCE)
-
-        async def create(number: int) -> None:
-            async with room:
-                await self._ensure(self._resource, self._workload(number))
-
-        await asyncio.gather(*map(create, range(self._scale.workloads)))
-        wanted = self._scale.workloads * self._scale.replicas
-        while (ready := await self._available()) < wanted:
-            print(f"{ready} of {wanted} pods are available", flush=True)
-            await asyncio.sleep(5)
-
-    async def release(self) -> None:
-        """Give some of them another image, all at once."""
-        operations = [
-            {"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": self._image}
-        ]
-        await asyncio.gather(
-            *(
-                self._client.json_patch(RequestTarget(self._resource, NAMESPACE, f"web-{number}"), operations)
-                for number in range(self._scale.released)
-            )
-        )
-
-    async def promoted(self) -> int:
-        """How many of these are rolled out and judged good."""
-        if self._resource == DEPLOYMENTS:
-            records = await self._list(RECORDS)
-            return sum(
-                record["spec"]["candidate"].get("images") == [self._image]
-                and (record.get("status") or {}).get("phase") == "Promoted"
-                for record in records
-            )
-        rollouts = await self._list(self._resource, _RELEASED)
-        return sum(_promoted(rollout) for rollout in rollouts)
-
-    async def pods(self) -> set[str]:
-        """The names of the pods of those that are released."""
-        return {pod["metadata"]["name"] for pod in await self._list(PODS, _RELEASED)}
-
-    async def recorded(self) -> int:
-        """How many are on record with the sentinel."""
-        return len(await self._list(RECORDS))
-
-    async def _available(self) -> int:
-        workloads = await self._list(self._resource)
-        return sum((each.get("status") or {}).get("availableReplicas", 0) for each in workloads)
-
-    async def _list(self, resource: ApiResource, label: str = "") -> list[JsonObject]:
-        params = {"labelSelector": label} if label else {}
-        target = RequestTarget(resource, NAMESPACE)
-        found: list[JsonObject] = (await self._client.request("GET", target, params=params, timeout=60))[
-            "items"
-        ]
-        return found
-
-    async def _ensure(self, resource: ApiResource, obj: JsonObject) -> None:
-        with suppress(ConflictError):
-            where = RequestTarget(resource, NAMESPACE if resource.namespaced else "")
-            await self._client.create(where, obj, timeout=60)
-
-    def _workload(self, number: int) -> JsonObject:
-        name = f"web-{number}"
-        labels = {"app": name, **({_RELEASED: "yes"} if number < self._scale.released else {})}
-        container = {"name": "web", "image": "web:1", "ports": [{"containerPort": 8080}]}
-        kind = "Deployment" if self._resource == DEPLOYMENTS else "Rollout"
-        return {
-            "apiVersion": self._resource.api_version,
-            "kind": kind,
-            "metadata": {"name": name, "labels": labels},
-            "spec": {
-                "replicas": self._scale.replicas,
-                "selector": {"matchLabels": {"app": name}},
-                "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
-                **self._spec,
-            },
-        }
-
-
-def _promoted(rollout: JsonObject) -> bool:
-    status = rollout.get("status") or {}
-    seen: bool = status.get("observedGeneration") == str(rollout["metadata"]["generation"])
-    return (
-        seen and status.get("phase") == "Healthy" and status.get("stableRS") == status.get("currentPodHash")
-    )
 
 
 class SideBySide:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import socket
 from collections.abc import Mapping
@@ -14,12 +13,13 @@ import aiohttp
 import orjson
 
 from benchmarks.harness.build import Build, environment
+from benchmarks.harness.program import Program
 
 READY_SECONDS = 120.0
 _STOP_SECONDS = 20.0
 
 
-class DaemonProcess:
+class DaemonProcess(Program):
     """`sentinel run` of a build with its own configuration file; its log goes to `folder/daemon.log`.
 
     `more` are further settings; replicas of one cluster each have separate folders.
@@ -35,11 +35,10 @@ class DaemonProcess:
         interval: float,
         more: Mapping[str, object] = MappingProxyType({}),
     ) -> None:
+        super().__init__(folder / "daemon.log")
         self._build = build
         self.url = f"http://127.0.0.1:{_free_port()}"
         self._config = folder / "sentinel.json"
-        self._log = folder / "daemon.log"
-        self._process: asyncio.subprocess.Process | None = None
         self._config.write_bytes(
             orjson.dumps(
                 {
@@ -98,28 +97,6 @@ class DaemonProcess:
         assert process is not None
         process.kill()
         await process.wait()
-
-    def cpu_seconds(self) -> float:
-        """The processor time that it has used, all threads."""
-        assert self._process is not None
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-    def resident_mib(self) -> float:
-        """The memory that it occupies now."""
-        assert self._process is not None
-        pages = int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
-
-    def peak_mib(self) -> float:
-        """The most memory that it has ever occupied."""
-        assert self._process is not None
-        lines = Path(f"/proc/{self._process.pid}/status").read_text().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 1024
-
-    def log_tail(self) -> str:
-        """The end of its log."""
-        return self._log.read_text(errors="replace")[-2000:]
 
 
 def _free_port() -> int:
