@@ -1,6 +1,5 @@
 """The adapter's one entry: the connection to a cluster with its watches, its workloads and its records."""
 
-import asyncio
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -32,6 +31,7 @@ from sentinel.adapters.kubernetes.gitops.watching import tool_watches
 from sentinel.adapters.kubernetes.inspect.preflight import preflight
 from sentinel.adapters.kubernetes.watch.mirror import OnChange
 from sentinel.adapters.kubernetes.watch.reflector import Reflector
+from sentinel.adapters.kubernetes.watch.together import WatchGroup
 from sentinel.adapters.kubernetes.workloads.cache import WorkloadCache
 from sentinel.adapters.kubernetes.workloads.candidates import CandidateWatches
 from sentinel.adapters.kubernetes.workloads.changer import WorkloadChanger
@@ -40,50 +40,64 @@ from sentinel.adapters.kubernetes.workloads.registry import owners_of_pods, read
 from sentinel.adapters.kubernetes.workloads.shapes import ApiWorkloadShape, PodShape
 from sentinel.adapters.kubernetes.workloads.trim import trim_beside, trim_node
 from sentinel.adapters.kubernetes.workloads.trim_pods import trim_pods_of
-from sentinel.domain.errors import ClusterError, ClusterUnavailableError
 from sentinel.domain.workload.config import ConfigKind
 from sentinel.domain.workload.kinds import USUAL_KINDS, WorkloadKind
 from sentinel.domain.workload.routes import RouteKind
 from sentinel.ports import Clock
+from sentinel.values import dataclass
 
 T = TypeVar("T")
 _AFTER_ANSWERS = 2
 """Turns of the loop until the answer to a write was taken that came together with its event."""
 
 
+@dataclass(frozen=True, slots=True)
+class WatchScope:
+    """What of a cluster is watched.
+
+    `namespaces` limits it to these: then Roles in them are enough, and nodes are read only where that is allowed. Only
+    workloads of these `kinds` are watched, what these `tools` deploy them by, and what they name of the kinds in
+    `config`, where that is allowed; `routes` of these kinds are moved. `policy_objects`: policies are watched as well.
+    """
+
+    namespaces: Sequence[str] = ()
+    kinds: Sequence[WorkloadKind] = USUAL_KINDS
+    routes: Sequence[RouteKind] = ()
+    config: Sequence[ConfigKind] = (ConfigKind.CONFIG_MAP,)
+    tools: WatchedTools = NO_TOOLS
+    policy_objects: bool = False
+
+    @property
+    def places(self) -> Sequence[str]:
+        """The namespaces, or `""`, which stands for all of them."""
+        return self.namespaces or ("",)
+
+
+EVERYTHING = WatchScope()
+
+
 class KubernetesGateway:
     """One cluster. `cluster`, `records` and `commands` are what the runtime uses, once `start` was called.
 
-    Of several gateways to one cluster each keeps its own copy. `rng` gives the jitter of back-offs. `namespaces`
-    limits it to these: then Roles in them are enough, and nodes are read only where that is allowed. Only workloads of
-    these `kinds` are watched, what these `tools` deploy them by, and what they name of the kinds in `config`, where
-    that is allowed; `routes` of these kinds are moved. `policy_objects`: policies are watched as well.
+    Of several gateways to one cluster each keeps its own copy. `rng` gives the jitter of back-offs.
     """
 
-    def __init__(  # noqa: PLR0913 - one to each setting
+    def __init__(
         self,
         access: Access,
         *,
         clock: Clock,
         rng: random.Random,
-        namespaces: Sequence[str] = (),
-        kinds: Sequence[WorkloadKind] = USUAL_KINDS,
-        routes: Sequence[RouteKind] = (),
-        config: Sequence[ConfigKind] = (ConfigKind.CONFIG_MAP,),
-        tools: WatchedTools = NO_TOOLS,
-        policy_objects: bool = False,
+        scope: WatchScope = EVERYTHING,
         observer: ExchangeObserver = UNOBSERVED,
     ) -> None:
         self.access = access
         self.client = ApiClient(access, observer)
-        self._namespaces = tuple(namespaces)
-        self._kinds = tuple(kinds)
-        self._routes = tuple(routes)
-        self._tools = tools
-        self._policy_objects = policy_objects
+        self._scope = scope
         self._owners = OwnerCache()
-        self._config = ConfigFollower(self.client, clock, rng, config, lambda key: cache.config_changed(key))
-        self._config_kinds = tuple(config)
+        self._config = ConfigFollower(
+            self.client, clock, rng, scope.config, lambda key: cache.config_changed(key)
+        )
         self._cache = cache = WorkloadCache(
             lambda entry: self._owners.keeper(marks_of(entry)), self._config.facts
         )
@@ -94,34 +108,33 @@ class KubernetesGateway:
             WorkloadChanger(self.client),
             EventRecorder(self.client, clock),
             self._config,
-            self._renew,
+            lambda: self._watches.renew(),
             self._watch_beside,
         )
-        self.keepers = KubernetesKeepers(self.client, clock, reconcile=tools.reconcile)
+        self.keepers = KubernetesKeepers(self.client, clock, reconcile=scope.tools.reconcile)
         self.records = KubernetesRecordStore(self.client)
-        self.histories = KubernetesHistoryStore(self.client, self._namespaces)
+        self.histories = KubernetesHistoryStore(self.client, scope.namespaces)
         self.commands = KubernetesCommandStore(self.client, cache.pair_of, cache.called)
         self.policies = KubernetesPolicyStore(self.client)
         self._shared: dict[str, Any] = {"clock": clock, "rng": rng}
         self._candidates = CandidateWatches(self.client, self.records.live, cache.workload, **self._shared)
         self.records.subscribe(self._candidates.changed)
-        self._reflectors: list[Reflector[Any]] = [*self._usual_watches()]
+        self._watches = WatchGroup(self._usual_watches())
         self._beside: set[ApiResource] = set()
-        self._started = False
-        self._tasks: list[asyncio.Task[None]] = []
 
     def _usual_watches(self) -> Iterator[Reflector[Any]]:
         """The watches that last as long as the gateway."""
         yield self._optional(RequestTarget(NODES), trim_node, self._cache.node_changed)
-        if self._policy_objects:
+        scope = self._scope
+        if scope.policy_objects:
             yield self._optional(RequestTarget(CLUSTER_POLICIES), policy_object, self.policies.observed)
-        for namespace in self._namespaces or ("",):
-            yield from self._watches(namespace)
-            if self._policy_objects:
+        for namespace in scope.places:
+            yield from self._watches_of(namespace)
+            if scope.policy_objects:
                 yield self._optional(
                     RequestTarget(POLICIES, namespace), policy_object, self.policies.observed
                 )
-        for namespace in self._tools.namespaces or self._namespaces or ("",):
+        for namespace in scope.tools.namespaces or scope.places:
             yield from self._tool_watches(namespace)
 
     def _optional(
@@ -141,19 +154,19 @@ class KubernetesGateway:
         key = self._cache.owner_of_pods(controller)
         return key is not None and self.records.in_flight(key)
 
-    def _watches(self, namespace: str) -> tuple[Reflector[Any], ...]:
+    def _watches_of(self, namespace: str) -> tuple[Reflector[Any], ...]:
         """The watches of one namespace, or of all of them."""
         cache = self._cache
         pods = self._needed(
             RequestTarget(PODS, namespace),
-            trim_pods_of(owners_of_pods(self._kinds)),
+            trim_pods_of(owners_of_pods(self._scope.kinds)),
             cache.pod_changed,
             shape=PodShape,
             ahead=self._in_flight,
         )
         self._candidates.follow(namespace, pods)
         watched: dict[ApiResource, Reflector[Any]] = {}
-        for reading in readings_of(self._kinds):
+        for reading in readings_of(self._scope.kinds):
             for resource, trim, changed in (
                 (reading.resource, reading.trim, cache.workload_changed),
                 (reading.history, reading.trim_revision, cache.revision_changed),
@@ -163,7 +176,7 @@ class KubernetesGateway:
                     watched[resource] = self._needed(target, trim, changed, shape=ApiWorkloadShape)
         return (
             *watched.values(),
-            *(self._config_watch(kind, namespace) for kind in self._config_kinds),
+            *(self._config_watch(kind, namespace) for kind in self._scope.config),
             pods,
             self._needed(
                 RequestTarget(RECORDS, namespace),
@@ -182,21 +195,14 @@ class KubernetesGateway:
             changed = partial(self._cache.beside_changed, resource)
             added: list[Reflector[Any]] = [
                 self._optional(RequestTarget(resource, namespace), trim_beside, changed)
-                for namespace in self._namespaces or ("",)
+                for namespace in self._scope.places
             ]
             self._cache.unreadable[resource] = partial(_first_unread, added)
-            self._reflectors += added
-            if self._started:
-                self._begin(added)
-
-    def _begin(self, reflectors: Iterable[Reflector[Any]]) -> None:
-        self._tasks += [
-            asyncio.create_task(reflector.run(), name=f"watch {reflector.name}") for reflector in reflectors
-        ]
+            self._watches.add(added)
 
     def _tool_watches(self, namespace: str) -> Iterator[Reflector[Any]]:
         """The watches of what deploys workloads, in one namespace or in all of them."""
-        for watch in tool_watches(self._tools, self._owners):
+        for watch in tool_watches(self._scope.tools, self._owners):
             reflector = self._optional(RequestTarget(watch.resource, namespace), watch.trim, watch.changed)
             if watch.tool:
                 self._owners.unreadable.append((watch.tool, partial(_unread, reflector)))
@@ -208,19 +214,14 @@ class KubernetesGateway:
         return self._optional(target, self._config.version_of(kind), self._config.changed(kind))
 
     @classmethod
-    async def connect(  # noqa: PLR0913 - one to each setting
+    async def connect(
         cls,
         *,
         clock: Clock,
         rng: random.Random,
         kubeconfig: str | None = None,
         context: str | None = None,
-        namespaces: Sequence[str] = (),
-        kinds: Sequence[WorkloadKind] = USUAL_KINDS,
-        routes: Sequence[RouteKind] = (),
-        config: Sequence[ConfigKind] = (ConfigKind.CONFIG_MAP,),
-        tools: WatchedTools = NO_TOOLS,
-        policy_objects: bool = False,
+        scope: WatchScope = EVERYTHING,
         observer: ExchangeObserver = UNOBSERVED,
     ) -> "KubernetesGateway":
         """A gateway to the cluster of the kubeconfig or of the pod's own service account; nothing is sent yet.
@@ -228,18 +229,7 @@ class KubernetesGateway:
         Raises ConfigurationError with a sentence on what is missing or wrong.
         """
         access = await load_access(kubeconfig, context, clock)
-        return cls(
-            access,
-            clock=clock,
-            rng=rng,
-            namespaces=namespaces,
-            kinds=kinds,
-            routes=routes,
-            config=config,
-            tools=tools,
-            policy_objects=policy_objects,
-            observer=observer,
-        )
+        return cls(access, clock=clock, rng=rng, scope=scope, observer=observer)
 
     async def preflight(
         self,
@@ -260,10 +250,10 @@ class KubernetesGateway:
         await self.client.open()
         return await preflight(
             self.client,
-            self._namespaces,
+            self._scope.namespaces,
             lease_namespace,
-            kinds=self._kinds,
-            routes=self._routes,
+            kinds=self._scope.kinds,
+            routes=self._scope.routes,
             sharded=sharded,
             asking=asking,
             jobs_in=jobs_in,
@@ -272,9 +262,7 @@ class KubernetesGateway:
     async def start(self) -> None:
         """Begin all watches. They go on by themselves through every failure, until `close`."""
         await self.client.open()
-        self._started = True
-        self._begin(self._reflectors)
-        self._tasks.append(asyncio.create_task(self._candidates.run(), name="watch candidates"))
+        self._watches.start(self._candidates.run(), name="watch candidates")
 
     async def wait_synced(self, timeout: float) -> None:
         """Wait until every watch has its first complete list.
@@ -282,47 +270,22 @@ class KubernetesGateway:
         Raises ClusterError after `timeout` seconds that names what is not there yet, and why: a
         ClusterUnavailableError where waiting longer can help.
         """
-        try:
-            async with asyncio.timeout(timeout):
-                for reflector in self._reflectors:
-                    await reflector.wait_synced()
-        except TimeoutError as error:
-            problems = (each.problem for each in self._reflectors if not each.synced)
-            hopeless = any(problem is not None and not problem.retryable for problem in problems)
-            kind = ClusterError if hopeless else ClusterUnavailableError
-            raise kind(self._unsynced(timeout), reason="NotSynced") from error
+        await self._watches.wait_synced(timeout)
 
     @property
     def synced(self) -> bool:
         """Whether every watch has its first complete list."""
-        return all(reflector.synced for reflector in self._reflectors)
+        return self._watches.synced
 
     def watch_ages(self) -> Mapping[str, float | None]:
         """Per watched resource the seconds since the server last said anything; None: not (yet) watched."""
-        shared = {reflector.name: reflector.age for reflector in self._reflectors}
-        return {**shared, **self._candidates.ages()}
-
-    def _renew(self) -> None:
-        """Start every watch again: if one has gone deaf, so may others that shared its connection."""
-        for reflector in self._reflectors:
-            reflector.renew()
+        return {**self._watches.ages(), **self._candidates.ages()}
 
     async def close(self) -> None:
         """End the watches and close the connections."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._tasks, self._started = [], False
+        await self._watches.close()
         await self._config.close()
         await self.client.close()
-
-    def _unsynced(self, timeout: float) -> str:
-        parts = [
-            f"{reflector.name} ({reflector.problem or 'the list is not complete'})"
-            for reflector in self._reflectors
-            if not reflector.synced
-        ]
-        return f"not synced with the cluster within {timeout:g} s: {'; '.join(parts)}"
 
 
 def _first_unread(reflectors: Iterable[Reflector[Any]]) -> str:

@@ -17,7 +17,7 @@ from sentinel.adapters.kubernetes.coordination.lease import (
     lease_name,
     own_namespace,
 )
-from sentinel.adapters.kubernetes.gateway import KubernetesGateway
+from sentinel.adapters.kubernetes.gateway import KubernetesGateway, WatchScope
 from sentinel.adapters.kubernetes.gitops.keepers import WatchedTools
 from sentinel.app.wiring.tracing import tracer_of
 from sentinel.domain.workload.facts import WorkloadKey
@@ -79,12 +79,7 @@ async def base_of(
         rng=rng,
         kubeconfig=str(settings.kubernetes.kubeconfig) if settings.kubernetes.kubeconfig else None,
         context=settings.kubernetes.context,
-        namespaces=settings.kubernetes.namespaces,
-        kinds=settings.kubernetes.kinds,
-        routes=settings.kubernetes.routes,
-        config=settings.kubernetes.config_kinds,
-        tools=watched_tools(settings),
-        policy_objects=settings.policies.objects.enabled,
+        scope=_scope(settings),
         observer=ExchangeObserver(server_clock.heard, _request_counter(telemetry)),
     )
     resources = AsyncExitStack()
@@ -98,6 +93,18 @@ async def base_of(
         KeyedQueue(workers=settings.evaluation.concurrency, waited=partial(_observe_wait, telemetry)),
         _leadership(settings, gateway, server_clock, telemetry, rng, elapsed),
         resources,
+    )
+
+
+def _scope(settings: Settings) -> WatchScope:
+    kubernetes = settings.kubernetes
+    return WatchScope(
+        kubernetes.namespaces,
+        kubernetes.kinds,
+        kubernetes.routes,
+        kubernetes.config_kinds,
+        watched_tools(settings),
+        settings.policies.objects.enabled,
     )
 
 

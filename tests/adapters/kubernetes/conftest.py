@@ -9,7 +9,7 @@ from clustersim.cluster import ClusterOptions, SimulatedCluster
 from clustersim.storage.resources import CRDS
 from sentinel.adapters.kubernetes.api.client import ApiClient
 from sentinel.adapters.kubernetes.custom.crd import definitions
-from sentinel.adapters.kubernetes.gateway import KubernetesGateway
+from sentinel.adapters.kubernetes.gateway import KubernetesGateway, WatchScope
 from sentinel.adapters.kubernetes.workloads.registry import DRIVERS
 from sentinel.domain.workload.kinds import WorkloadKind
 from tests.adapters.kubernetes.worlds import TestClock, access_to
@@ -35,7 +35,9 @@ async def client(cluster: SimulatedCluster) -> AsyncIterator[ApiClient]:
 async def gateway(cluster: SimulatedCluster, client: ApiClient) -> AsyncIterator[KubernetesGateway]:
     """A gateway to workloads of every kind that Kubernetes brings, whose watches have synced."""
     kinds = tuple(kind for kind in DRIVERS if kind is not WorkloadKind.ROLLOUT)
-    opened = KubernetesGateway(access_to(cluster.url), clock=TestClock(), rng=random.Random(1), kinds=kinds)
+    opened = KubernetesGateway(
+        access_to(cluster.url), clock=TestClock(), rng=random.Random(1), scope=WatchScope(kinds=kinds)
+    )
     await opened.start()
     await opened.wait_synced(30)
     yield opened

@@ -10,7 +10,7 @@ from clustersim.cluster import SimulatedCluster
 from clustersim.faults import FaultKind, InjectedFault
 from clustersim.storage.resources import PODS
 from sentinel.adapters.kubernetes.api.client import ApiClient
-from sentinel.adapters.kubernetes.gateway import KubernetesGateway
+from sentinel.adapters.kubernetes.gateway import KubernetesGateway, WatchScope
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase, RevisionRef
 from sentinel.domain.workload.facts import WorkloadKey
@@ -131,7 +131,10 @@ async def test_each_namespace_has_its_own(cluster: SimulatedCluster, client: Api
     """A daemon that may read some namespaces alone asks in those."""
     cluster.deploy("web", "app:v1", 1)
     gateway = KubernetesGateway(
-        access_to(cluster.url), clock=TestClock(), rng=random.Random(1), namespaces=["other", "default"]
+        access_to(cluster.url),
+        clock=TestClock(),
+        rng=random.Random(1),
+        scope=WatchScope(["other", "default"]),
     )
     await gateway.start()
     await gateway.wait_synced(30)

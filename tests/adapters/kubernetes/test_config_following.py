@@ -11,7 +11,7 @@ from clustersim.faults import FaultKind, InjectedFault
 from clustersim.storage.resources import CONFIGMAPS, SECRETS, ResourceType
 from sentinel.adapters.kubernetes.api.client import ApiClient
 from sentinel.adapters.kubernetes.config.content import unpacked
-from sentinel.adapters.kubernetes.gateway import KubernetesGateway
+from sentinel.adapters.kubernetes.gateway import KubernetesGateway, WatchScope
 from sentinel.domain.workload.config import ABSENT, ConfigKind
 from sentinel.domain.workload.facts import Workload
 from tests.adapters.kubernetes.worlds import TestClock, access_to, rolled_out, seen, until
@@ -49,7 +49,7 @@ async def gateway(cluster: SimulatedCluster, client: ApiClient) -> AsyncIterator
         access_to(cluster.url),
         clock=TestClock(),
         rng=random.Random(1),
-        config=(ConfigKind.CONFIG_MAP, ConfigKind.SECRET),
+        scope=WatchScope(config=(ConfigKind.CONFIG_MAP, ConfigKind.SECRET)),
     )
     await opened.start()
     await opened.wait_synced(30)
