@@ -112,7 +112,7 @@ class KubernetesGateway:
             self._watch_beside,
         )
         self.keepers = KubernetesKeepers(self.client, clock, reconcile=scope.tools.reconcile)
-        self.records = KubernetesRecordStore(self.client)
+        self.records = KubernetesRecordStore(self.client, scope.kinds)
         self.histories = KubernetesHistoryStore(self.client, scope.namespaces)
         self.commands = KubernetesCommandStore(self.client, cache.pair_of, cache.called)
         self.policies = KubernetesPolicyStore(self.client)

@@ -1,6 +1,7 @@
 """The store of records against the simulated cluster."""
 
 import asyncio
+import random
 from dataclasses import replace
 from datetime import timedelta
 
@@ -14,14 +15,14 @@ from sentinel.adapters.kubernetes.api.resources import RECORDS
 from sentinel.adapters.kubernetes.custom.record_objects import record_of
 from sentinel.adapters.kubernetes.custom.records import KubernetesRecordStore
 from sentinel.adapters.kubernetes.custom.unread import Unread
-from sentinel.adapters.kubernetes.gateway import KubernetesGateway
+from sentinel.adapters.kubernetes.gateway import KubernetesGateway, WatchScope
 from sentinel.domain.errors import ClusterUnavailableError, ConflictError, ForbiddenError
 from sentinel.domain.record.entries import Action, DecisionEntry, NoticeRef
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Ending, Phase, RolloutState
 from sentinel.domain.workload.facts import WorkloadKey
 from sentinel.domain.workload.kinds import WorkloadKind
-from tests.adapters.kubernetes.worlds import NOW, WEB, access_to, record, until
+from tests.adapters.kubernetes.worlds import NOW, WEB, TestClock, access_to, record, until
 from tests.support.states import state_of
 
 DECISION = DecisionEntry("d-1", NOW, Action.HOLD, "R", "held", "d" * 64, 0)
@@ -321,3 +322,24 @@ async def test_a_name_that_is_taken_is_known_though_the_watch_is_deaf(
     with pytest.raises(ConflictError):
         await blind.create(replace(record(), trigger="second"))
     assert blind.of_workload(WEB) == (theirs,)
+
+
+async def test_rollouts_of_kinds_that_are_not_watched_are_left_alone(
+    client: ApiClient, cluster: SimulatedCluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Their workloads look deleted to a daemon that does not watch them: it takes up none, and says so once."""
+    key = WorkloadKey(WorkloadKind.STATEFULSET, "default", "db")
+    for name in ("db-1", "db-2"):
+        await store(client).create(record(name, key))
+    await store(client).create(record())
+    scope = WatchScope(kinds=(WorkloadKind.DEPLOYMENT,))
+    gateway = KubernetesGateway(access_to(cluster.url), clock=TestClock(), rng=random.Random(1), scope=scope)
+    await gateway.start()
+    await gateway.wait_synced(30)
+
+    assert [one.name for one in gateway.records.all()] == ["web-1"]
+    assert not gateway.records.in_flight(key)
+    assert [one.getMessage()[:79] for one in caplog.records if one.levelname == "WARNING"] == [
+        "db-1 is in flight, and workloads of kind StatefulSet are not watched: their rol"
+    ]
+    await gateway.close()

@@ -1,8 +1,8 @@
 """The store of RolloutRecords: read from the watch, written under optimistic concurrency."""
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import logging
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from weakref import WeakValueDictionary
 
@@ -20,6 +20,7 @@ from sentinel.adapters.kubernetes.api.raw import (
 )
 from sentinel.adapters.kubernetes.api.resources import RECORDS
 from sentinel.adapters.kubernetes.custom.codec import encode
+from sentinel.adapters.kubernetes.custom.known_records import KnownRecords
 from sentinel.adapters.kubernetes.custom.record_bounds import fitted
 from sentinel.adapters.kubernetes.custom.record_objects import (
     WORKLOAD_LABEL,
@@ -30,16 +31,17 @@ from sentinel.adapters.kubernetes.custom.record_objects import (
     record_of,
     with_status,
 )
-from sentinel.bounded import BoundedDict
 from sentinel.domain.errors import ClusterUnavailableError, ConflictError, NotFoundError
 from sentinel.domain.record.entries import NoticeRef
 from sentinel.domain.record.record import Record
 from sentinel.domain.revert import RevertRef
 from sentinel.domain.workload.facts import WorkloadKey
+from sentinel.domain.workload.kinds import WorkloadKind
 from sentinel.values import replace
 
+log = logging.getLogger(__name__)
+
 _NOTE_ATTEMPTS = 5
-_REMEMBERED_DELETIONS = 1000
 
 
 class KubernetesRecordStore:
@@ -47,53 +49,43 @@ class KubernetesRecordStore:
 
     What was written is seen at once: an event of the watch only ever replaces an older version. Writing where a
     notice stands, or the outcome of a revert, does not make a save under way fail: it is carried over.
+
+    Records of workloads of other kinds than `kinds` are not taken from the watch: those are not watched, so one that
+    exists looks deleted. Its rollout is for another sentinel, or for this one once it watches the kind again.
     """
 
-    def __init__(self, client: ApiClient) -> None:
+    def __init__(self, client: ApiClient, kinds: Collection[WorkloadKind] = tuple(WorkloadKind)) -> None:
         self._client = client
-        self._held: dict[ObjectKey, Record] = {}
-        # The older versions of a record that differ in nothing but where its notice stands, and its revert.
-        self._equivalent: dict[ObjectKey, frozenset[str]] = {}
-        self._names: defaultdict[WorkloadKey, set[ObjectKey]] = defaultdict(set)
-        self._deleted: BoundedDict[str, None] = BoundedDict(_REMEMBERED_DELETIONS)
+        self._foreign = set(WorkloadKind) - set(kinds)
+        self._untold = set(self._foreign)
+        self._known = KnownRecords()
         self._locks: WeakValueDictionary[ObjectKey, asyncio.Lock] = WeakValueDictionary()
-        self._listeners: list[Callable[[WorkloadKey], None]] = []
-        self._live: dict[ObjectKey, Record] = {}
-        self._everyone = _Everyone(self._held)
-        self._sorted: dict[WorkloadKey, tuple[Record, ...]] = {}
 
     def subscribe(self, listener: Callable[[WorkloadKey], None]) -> None:
         """Call the listener whenever a record of a workload was changed by anyone, ourselves included."""
-        self._listeners.append(listener)
+        self._known.subscribe(listener)
 
     # -- reading
 
     def of_workload(self, key: WorkloadKey) -> tuple[Record, ...]:
         """All records of a workload, newest rollout first."""
-        found = self._sorted.get(key)
-        if found is None:
-            records = [self._held[name] for name in self._names.get(key, ())]
-            records.sort(key=lambda record: (record.started_at, record.name), reverse=True)
-            found = tuple(records)
-            if found:
-                self._sorted[key] = found
-        return found
+        return self._known.of_workload(key)
 
     def named(self, namespace: str, name: str) -> Record | None:
         """The record of this name; None where it does not exist."""
-        return self._held.get((namespace, name))
+        return self._known.named((namespace, name))
 
     def all(self) -> Iterable[Record]:
         """Every record, as of when somebody goes through them; the same object until one changes."""
-        return self._everyone
+        return self._known.all()
 
     def in_flight(self, key: WorkloadKey) -> bool:
         """Whether anything may still happen to a rollout of this workload."""
-        return any(name in self._live for name in self._names.get(key, ()))
+        return self._known.in_flight(key)
 
     def live(self) -> Iterable[Record]:
         """The records of rollouts to which anything may still happen."""
-        return tuple(self._live.values())
+        return self._known.live()
 
     async def fresh(self, record: Record) -> Record | None:
         """The record as the API server has it now, None when it is gone.
@@ -105,9 +97,9 @@ class KubernetesRecordStore:
         except NotFoundError as error:
             if error.reason != "NotFound":
                 raise
-            self._forget(_key(record), record.uid)
+            self._known.forget(_key(record), record.uid)
             return None
-        return self._take(record_of(raw))
+        return self._known.take(record_of(raw))
 
     async def refreshed(self, key: WorkloadKey) -> tuple[Record, ...]:
         """All records of a workload, newest rollout first, after they were read afresh. Raises ClusterError."""
@@ -115,7 +107,7 @@ class KubernetesRecordStore:
         found = await self._client.request("GET", RequestTarget(RECORDS, key.namespace), params=params)
         for raw in objects(found.get("items")):
             with suppress(ValueError):  # the watch reports one that cannot be read
-                self._take(self.read(raw))
+                self._known.take(record_of(raw))
         return self.of_workload(key)
 
     # -- writing
@@ -132,7 +124,7 @@ class KubernetesRecordStore:
             await self.fresh(record)
             raise
         record = _at(replace(record, config_kept=""), created)
-        self._take(at_its_beginning(record))
+        self._known.take(at_its_beginning(record))
         return await self.save(record)
 
     async def save(self, record: Record) -> Record:
@@ -143,7 +135,7 @@ class KubernetesRecordStore:
         async with self._lock(record):
             record, status = fitted(self._rebased(record))
             written = await self._write("PUT", _place(record, "status"), with_status(record, status))
-            return self._take(put_away(_at(record, written), status))
+            return self._known.take(put_away(_at(record, written), status))
 
     async def _write(self, method: str, target: RequestTarget, body: Json) -> "_Stored":
         """Write an object; what the answer holds besides where it stands now was just sent."""
@@ -171,7 +163,7 @@ class KubernetesRecordStore:
         """
         async with self._lock(record):
             for attempt in range(1, _NOTE_ATTEMPTS + 1):
-                held = self._held.get(_key(record))
+                held = self._known.named(_key(record))
                 current = held or await self.fresh(record)
                 if current is None:
                     return
@@ -185,9 +177,9 @@ class KubernetesRecordStore:
 
     async def _write_fields(self, current: Record, status: Json) -> None:
         body: Json = {"metadata": {"resourceVersion": current.version}, "status": status}
-        equivalent = self._equivalent.get(_key(current), frozenset()) | {current.version}
+        equivalent = self._known.equivalent(_key(current)) | {current.version}
         raw = await self._client.merge_patch(_place(current, "status"), body)
-        self._take(record_of(raw), equivalent)
+        self._known.take(record_of(raw), equivalent)
 
     async def delete(self, record: Record) -> None:
         """Remove a record; one that is already gone, or was created again under its name, is fine."""
@@ -196,12 +188,12 @@ class KubernetesRecordStore:
         except (NotFoundError, ConflictError) as error:
             if error.reason not in ("NotFound", "Conflict"):
                 raise
-        self._forget(_key(record), record.uid)
+        self._known.forget(_key(record), record.uid)
 
     def _rebased(self, record: Record) -> Record:
         """The record on top of our latest notice and revert, if nothing else was written since its version."""
-        newest = self._held.get(_key(record))
-        if newest is None or record.version not in self._equivalent.get(_key(record), ()):
+        newest = self._known.named(_key(record))
+        if newest is None or record.version not in self._known.equivalent(_key(record)):
             return record
         revert = record.revert or newest.revert
         noted = replace(record, notice=newest.notice, notices=newest.notices, revert=revert)
@@ -212,79 +204,41 @@ class KubernetesRecordStore:
 
     # -- what is known
 
-    def read(self, raw: RawObject) -> Record:
+    def read(self, raw: RawObject) -> Record | None:
         """The record of an object on the watch; what is known, or older than what is known, is not read again.
 
-        Raises ValueError that names the field which cannot be read.
+        None for a workload of a kind that is not watched. Raises ValueError that names the field which cannot be read.
         """
-        held = self._held.get(key_of(raw))
+        held = self._known.named(key_of(raw))
         version = text(mapping(raw.get("metadata")).get("resourceVersion"))
-        return held if held is not None and order_of(version) <= order_of(held.version) else record_of(raw)
+        if held is not None and order_of(version) <= order_of(held.version):
+            return held
+        record = record_of(raw)
+        if record.key.kind in self._foreign:
+            self._leave(record)
+            return None
+        return record
+
+    def _leave(self, record: Record) -> None:
+        """Say once for each kind that its rollouts in flight are left alone."""
+        if record.live and record.key.kind in self._untold:
+            self._untold.discard(record.key.kind)
+            log.warning(
+                "%s is in flight, and workloads of kind %s are not watched: their rollouts are left as they are, "
+                "pauses included. If no other sentinel watches them, add %s to kubernetes.kinds, or lift the pauses "
+                "with `sentinel release`",
+                record.name,
+                record.key.kind,
+                record.key.kind,
+            )
 
     def observed(self, key: ObjectKey, before: Record | None, after: Record | None) -> None:
         """The watch's handler."""
         if after is not None:
-            self._take(after)
+            self._known.take(after)
         elif before is not None:
-            self._forget(key, before.uid)
-            self._deleted.pop(before.uid, None)
-
-    def _take(self, record: Record, equivalent: frozenset[str] = frozenset()) -> Record:
-        """Keep the record unless a newer version of it is known; returns what is kept."""
-        key = _key(record)
-        held = self._held.get(key)
-        if held is not None and order_of(record.version) <= order_of(held.version):
-            if equivalent and record.version == held.version:
-                # The watch was quicker than the answer to our own write of the fields.
-                self._equivalent[key] = self._equivalent.get(key, frozenset()) | equivalent
-            return held
-        if record.uid in self._deleted:
-            return record
-        self._held[key] = record
-        self._equivalent.pop(key, None)
-        if equivalent:
-            self._equivalent[key] = equivalent
-        if held is not None and held.key != record.key:
-            self._names[held.key].discard(key)
-            self._sorted.pop(held.key, None)
-        self._names[record.key].add(key)
-        if record.live:
-            self._live[key] = record
-        else:
-            self._live.pop(key, None)
-        self._tell(record.key)
-        return record
-
-    def _forget(self, key: ObjectKey, uid: str) -> None:
-        held = self._held.get(key)
-        if uid:
-            self._deleted[uid] = None
-        if held is None or (uid and held.uid != uid):
-            return
-        del self._held[key]
-        self._equivalent.pop(key, None)
-        self._live.pop(key, None)
-        names = self._names[held.key]
-        names.discard(key)
-        if not names:
-            del self._names[held.key]
-        self._tell(held.key)
-
-    def _tell(self, key: WorkloadKey) -> None:
-        self._everyone = _Everyone(self._held)
-        self._sorted.pop(key, None)
-        for listener in self._listeners:
-            listener(key)
-
-
-class _Everyone:
-    """All records: listed when somebody goes through them, since most reconciles are given them and look at none."""
-
-    def __init__(self, held: Mapping[ObjectKey, Record]) -> None:
-        self._held = held
-
-    def __iter__(self) -> Iterator[Record]:
-        return iter(tuple(self._held.values()))
+            self._known.forget(key, before.uid)
+            self._known.ended(before.uid)
 
 
 def _key(record: Record) -> ObjectKey:
