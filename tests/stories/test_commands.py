@@ -146,7 +146,10 @@ async def test_a_command_that_nobody_saw_for_long_is_refused(plain: World) -> No
 
 @pytest.mark.parametrize(
     ("workload", "why"),
-    [("nobody", "the workload does not exist"), ("other", "no policy guards this workload")],
+    [
+        ("nobody", "the workload does not exist, or its kind is not watched (`kubernetes.kinds`)"),
+        ("other", "no policy guards this workload"),
+    ],
 )
 async def test_what_cannot_be_asked_is_refused_with_a_reason(tmp_path: Path, workload: str, why: str) -> None:
     """A workload that is not there, or not guarded."""

@@ -120,7 +120,9 @@ class Reconciler:
             yield from self._outcomes.end(orphan, gone, None)
         if workload is None or workload.deleting:
             self._memory.settled.pop(key, None)
-            yield from self._outcomes.refuse_commands(key, "the workload does not exist")
+            yield from self._outcomes.refuse_commands(
+                key, "the workload does not exist, or its kind is not watched (`kubernetes.kinds`)"
+            )
             return GONE
         own = tuple(r for r in records if r.workload_uid == uid)
         reconciled = yield from self._look_at(workload, own)
