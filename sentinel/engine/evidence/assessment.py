@@ -208,10 +208,7 @@ def _step(
     calibration: Calibration,
     starts: Starts | None,
 ) -> tuple[Json, RuleVerdict]:
-    until = rollout.known_until(rule)
-    if isinstance(tick, CountTick | HistogramTick):
-        until = max(until, tick.until)
-    segment = rollout.segment_at(until)
+    until, segment = rollout.known_until(rule, tick), rollout.segment_of(rule, tick)
     phi, placebo = calibration.dispersion, calibration.placebo
     if isinstance(rule, ErrorRateRule):
         assert tick is None or isinstance(tick, CountTick)

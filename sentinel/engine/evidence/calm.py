@@ -31,22 +31,24 @@ TOGETHER = timedelta(seconds=20)
 """Ticks over so long are judged together at most: people who look at a rollout see it no older."""
 
 
-def calm(policy: Policy, state: RolloutState, verdicts: Sequence[RuleVerdict]) -> frozenset[str]:
+def calm(
+    policy: Policy, state: RolloutState, verdicts: Sequence[RuleVerdict], *, baking: bool
+) -> frozenset[str]:
     """The rules of which a harmless tick changes nothing: they bake, and nothing speaks against the limit.
 
-    None before the bake has begun or during a hold, which end by what is seen, and none where a good candidate is
-    promoted early.
+    None unless the step is `baking`: before the bake has begun, what is seen begins it, and after its end the next tick
+    lets it pass. None during a hold, which ends by what is seen, and none where a good candidate is promoted early.
     """
-    if state.progress.reached_at is None or state.hold is not None or policy.strategy.promote_early:
+    if not baking or state.hold is not None or policy.strategy.promote_early:
         return frozenset()
-    baking = {
+    pending = {
         verdict.rule
         for verdict in verdicts
         if verdict.kind is VerdictKind.PENDING
         and verdict.reason == BAKING
         and float(verdict.numbers.get("log_e_limit", 1.0)) <= 0
     }
-    return frozenset([rule.name for rule in policy.rules if rule.name in baking and _is_tested(rule)])
+    return frozenset([rule.name for rule in policy.rules if rule.name in pending and _is_tested(rule)])
 
 
 def _is_tested(rule: object) -> bool:

@@ -4,13 +4,22 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field
 from datetime import datetime, timedelta
 
-from sentinel.domain.evidence import Missing, Tick
+from sentinel.domain.evidence import Missing, Tick, ValueSample
 from sentinel.domain.policy.policy import Policy
-from sentinel.domain.policy.rules import CrashLoopRule, ErrorRateRule, LatencyRule, MetricRule, Rule
+from sentinel.domain.policy.rules import (
+    CrashLoopRule,
+    ErrorRateRule,
+    LatencyRule,
+    MetricRule,
+    QueryRule,
+    Rule,
+)
 from sentinel.domain.record.state import Json, Phase, RolloutState
 from sentinel.domain.workload.facts import Workload
 from sentinel.domain.workload.revision import Revision
+from sentinel.engine.evidence.looks import GAIN
 from sentinel.engine.evidence.measured import Measured
+from sentinel.engine.evidence.schedule import next_end
 from sentinel.engine.rules.segment import Segment
 from sentinel.engine.statistics.calibration import Calibration
 from sentinel.engine.statistics.starts import StartProfile
@@ -44,10 +53,31 @@ class JudgedRollout:
     settles: Mapping[str, timedelta] = field(default_factory=dict)
     bake_ends: datetime | None = None
 
-    def known_until(self, rule: MetricRule) -> datetime:
+    def known_until(self, rule: MetricRule, tick: Tick | None = None) -> datetime:
         """The time of the newest evidence that a rule can have: what came after it, a late source does not know yet."""
         settled = self.now - self.settles.get(rule.name, timedelta(0))
-        return max(settled, self.state.measured_until.get(rule.name, settled))
+        newest = max(settled, self.state.measured_until.get(rule.name, settled))
+        return newest if tick is None or isinstance(tick, ValueSample) else max(newest, tick.until)
+
+    def segment_of(self, rule: MetricRule, tick: Tick | None) -> Segment:
+        """The present segment, as a rule's evidence shows it that ends with a tick, or was there before.
+
+        The bake is not over for it while a whole tick is about to come that ends with the bake or before, or a moment
+        after: nothing passes on an answer that is under way.
+        """
+        segment, ends = self.segment_at(self.known_until(rule, tick)), self.bake_ends
+        if (
+            not segment.bake_over
+            or ends is None
+            or isinstance(rule, QueryRule)
+            or isinstance(tick, ValueSample)
+        ):
+            return segment
+        measured = self.state.measured_until.get(rule.name) if tick is None else tick.until
+        if measured is None:
+            return segment
+        comes = next_end(measured, rule.interval, rule) <= ends + GAIN
+        return replace(segment, bake_over=False) if comes else segment
 
     def segment_at(self, at: datetime) -> Segment:
         """The present segment, as evidence up to a time shows it."""

@@ -112,7 +112,7 @@ def window(
     interval = timing.tick(rule)
     since = record.state.measured_until.get(rule.name) or grid(_begins(record, workload), interval)
     settled = now - timing.settle
-    first = _next_end(since, interval, rule)
+    first = next_end(since, interval, rule)
     whole = grid(settled, interval)
     until = whole if whole >= first else since
     if last_tick is not None and until < last_tick <= settled:
@@ -120,7 +120,7 @@ def window(
     return Window(since, until, max(whole + interval, first) + timing.settle)
 
 
-def _next_end(since: datetime, interval: timedelta, rule: MetricRule) -> datetime:
+def next_end(since: datetime, interval: timedelta, rule: MetricRule) -> datetime:
     """Where a tick ends that begins then: at a multiple of the interval.
 
     After a tick that ended with a bake, between two multiples, no sooner than an interval later.
@@ -141,7 +141,7 @@ def whole_ticks(
         return ((since, until),)
     ends = [since]
     while ends[-1] < until:
-        ends.append(min(until, _next_end(ends[-1], interval, rule)))
+        ends.append(min(until, next_end(ends[-1], interval, rule)))
     return tuple(pairwise(ends))
 
 

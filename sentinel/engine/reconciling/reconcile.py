@@ -328,7 +328,7 @@ class Reconciler:
         if record.state.phase is not Phase.UNDOING:
             ends = situation.with_record(record).bake_ends
             verdicts = situation.verdicts
-            quiet = calm(policy, record.state, verdicts)
+            quiet = calm(policy, record.state, verdicts, baking=ends is not None and now < ends)
             due.append((yield Measure(record, policy, workload, suspected(verdicts), ends, quiet)))
             due.append(pods_ripen_at(policy, workload, record, now))
         first = min(at for at in due if at is not None)

@@ -28,6 +28,7 @@ from sentinel.domain.policy.rules import (
     HealthRule,
     HistogramQuery,
     LatencyRule,
+    Method,
     QueryRule,
     Rule,
     ValueQuery,
@@ -94,6 +95,30 @@ def counted(bad: int, until: float = 90, *, stable_bad: int = 0, total: int = 10
 def measured(rule: Rule, tick: Tick) -> Measured:
     """A tick of a rule, up to 90 s."""
     return Measured(rule.name, at(90), tick)
+
+
+@pytest.mark.parametrize(
+    ("ends", "until", "kind"),
+    [
+        pytest.param(89.5, 75, VerdictKind.PENDING, id="a whole tick comes a moment after the end"),
+        pytest.param(90.0, 75, VerdictKind.PENDING, id="a whole tick ends with the bake"),
+        pytest.param(91.0, 75, VerdictKind.PENDING, id="a whole tick that ended before it is under way"),
+        pytest.param(91.0, 90, VerdictKind.PASS, id="it came"),
+        pytest.param(88.5, 75, VerdictKind.PASS, id="the next tick is farther away"),
+        pytest.param(100.0, 85.5, VerdictKind.PASS, id="the tick after one that ended with a bake is longer"),
+    ],
+)
+@pytest.mark.parametrize(
+    "rule", [ERRORS, replace(ERRORS, method=Method.THRESHOLD)], ids=lambda rule: rule.method
+)
+def test_no_step_passes_while_a_tick_of_its_bake_is_about_to_come(
+    rule: ErrorRateRule, ends: float, until: float, kind: VerdictKind
+) -> None:
+    """What a rule asks about at the end of a bake, or a moment after it, is waited for: it may show a fault."""
+    begun = rollout_of(rule, bake_ends=at(ends))
+    before = assess(begun, (counted(0, until),), holds)
+    standing = replace(begun.state, analysis=before.analysis, measured_until=before.measured_until)
+    assert only(assess(replace(begun, state=standing), (), holds)).kind is kind
 
 
 def test_each_rule_speaks_in_its_order() -> None:

@@ -57,7 +57,7 @@ def judged(rollout: JudgedRollout, ticks: list[Measured], number: int) -> tuple[
 
 def wait(rollout: JudgedRollout, verdicts: tuple[RuleVerdict, ...], ticks: tuple[Measured, ...]) -> bool:
     """Whether these ticks of both rules may be judged with later ones."""
-    rules = calm(rollout.policy, replace(rollout.state, progress=BAKES.progress), verdicts)
+    rules = calm(rollout.policy, replace(rollout.state, progress=BAKES.progress), verdicts, baking=True)
     return all(
         rule.name in rules and harmless(rule, one.tick)
         for rule, one in zip((ERRORS, LATENCY), ticks, strict=True)
@@ -127,20 +127,19 @@ HELD = Hold(HoldReason.ENVIRONMENT_OUTAGE, at(0), "the baseline is over the limi
 def test_a_rule_is_not_calm_while(verdict: RuleVerdict, hold: Hold | None, rule: ErrorRateRule) -> None:
     """Then each tick may change what is done, or what is said."""
     policy = replace(PLAIN, rules=(rule,))
-    assert calm(replace(PLAIN, rules=(ERRORS,)), BAKES, (baking(),)) == {"errors"}
-    assert not calm(policy, replace(BAKES, hold=hold), (verdict,))
+    assert calm(replace(PLAIN, rules=(ERRORS,)), BAKES, (baking(),), baking=True) == {"errors"}
+    assert not calm(policy, replace(BAKES, hold=hold), (verdict,), baking=True)
 
 
-def test_no_rule_is_calm_before_the_steps_weight_is_reached() -> None:
-    """That it was reached may be seen at any tick, and begins the bake."""
-    waits = replace(BAKES, progress=replace(BAKES.progress, reached_at=None))
-    assert not calm(POLICY, waits, (baking(),))
+def test_no_rule_is_calm_but_while_its_step_bakes() -> None:
+    """Any tick may show that the weight is reached; after the end of the bake the next one may let the step pass."""
+    assert not calm(POLICY, BAKES, (baking(),), baking=False)
 
 
 def test_no_rule_is_calm_where_a_good_candidate_is_promoted_early() -> None:
     """Each tick may prove that it is good."""
     early = replace(POLICY, strategy=replace(POLICY.strategy, promote_early=True))
-    assert not calm(early, BAKES, (baking(),))
+    assert not calm(early, BAKES, (baking(),), baking=True)
 
 
 SLOW = LatencyRule("latency", LATENCY.query, 1.0, quantile=0.9)
