@@ -1,5 +1,6 @@
 """What `rules check` says of natural mistakes: errors of what can never be right, warnings of what seldom is."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -217,3 +218,81 @@ def test_a_third_policy_that_goes_before_both_is_no_tie(tmp_path: Path) -> None:
         document("web", CRASH, "{namespaces: [shop], names: [wb, wapp, appb, app]}"),
     ]
     assert warnings(checked(tmp_path, *documents)) == []
+
+
+@pytest.mark.parametrize(
+    ("matcher", "hint"),
+    [
+        ('code="5.."', 'code=~"5.."'),
+        ('code!="2.*"', 'code!~"2.*"'),
+        ('code="500|503"', 'code=~"500|503"'),
+        ('code="[45]00"', 'code=~"[45]00"'),
+        ('code="5xx"', ""),
+        ('code=~"5.."', ""),
+        ('path="/v1.2/orders"', ""),
+    ],
+)
+def test_a_pattern_that_is_compared_as_text_is_a_warning(tmp_path: Path, matcher: str, hint: str) -> None:
+    """No error would ever be counted, and each release passes."""
+    selector = f'r_total{{namespace="$namespace", {matcher}}}'
+    query = f"sum(rate({selector}[5m]))"
+    found = checked(tmp_path, counting(f"r_total{NARROW}", selector), asking(query, "two"))
+    said = f"write {hint}, unless this is intended"
+    assert [remark.hint for remark in found.remarks] == ([said, said] if hint else [])
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("r_total", "r_total is a counter: its value grows"),
+        ("sum(r_total) / 2", "r_total is a counter: its value grows"),
+        ("histogram_quantile(0.9, b_bucket)", "b_bucket is a counter: its value grows"),
+        ("histogram_quantile(99, sum by (le) (rate(b_bucket[5m])))", "histogram_quantile(99, …) is infinite"),
+        ("histogram_quantile(0.9, sum(rate(b_bucket[5m])))", "adds the buckets of a histogram together"),
+        (
+            "histogram_quantile(0.9, (sum by (pod) (rate(b_bucket[5m]))))",
+            "adds the buckets of a histogram together",
+        ),
+        (
+            "histogram_quantile(0.9, sum without (le) (rate(b_bucket[5m])))",
+            "adds the buckets of a histogram together",
+        ),
+        ("sum(rate(r_total)) > 1", "the check cannot parse this query"),
+    ],
+)
+def test_a_query_that_seldom_says_what_is_meant_is_a_warning(tmp_path: Path, query: str, said: str) -> None:
+    """Counters as they are, quantiles without buckets, quantiles in percent, rates without a range."""
+    (remark,) = checked(tmp_path, asking(narrowed(query))).remarks
+    assert remark.message.startswith(said)
+    assert remark.hint
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "max(queue_depth)",
+        "sum(increase(r_total[5m])) or vector(0)",
+        "count(r_total)",
+        "absent(r_total)",
+        "max_over_time(sum(rate(r_total[1m]))[5m:1m])",
+        "histogram_quantile(0.9, sum by (le, pod) (rate(b_bucket[5m])))",
+        "histogram_quantile(0.9, sum without (pod) (rate(b_bucket[5m])))",
+        "histogram_quantile(0.9, rate(b_bucket[5m]))",
+        "histogram_quantile(0.9, sum(rate(native_seconds[5m])))",
+        "-sum(rate(b_bucket[5m]))",
+    ],
+)
+def test_a_query_that_says_what_is_meant_is_not_remarked_on(tmp_path: Path, query: str) -> None:
+    """Rates, counts of series, native histograms."""
+    assert warnings(checked(tmp_path, asking(narrowed(query)))) == []
+
+
+def asking(query: str, name: str = "one") -> str:
+    """A policy with one query rule."""
+    rule = f"{{name: free, query: {{prometheus: '{query}', fail: value > 9.0}}}}"
+    return document(name, f"rules: [{rule}]", f"{{namespaces: [{name}]}}")
+
+
+def narrowed(query: str) -> str:
+    """The query, of one namespace: its metrics narrowed by it."""
+    return re.sub(r"r_total|b_bucket|queue_depth|native_seconds", lambda name: name[0] + NARROW, query)

@@ -107,6 +107,11 @@ def not_understood(text: str) -> str:
     return ""
 
 
+def parsed(text: str) -> promql.Expr | None:
+    """A free query that passed the check, with names for its variables; None where the parser does not read it."""
+    return _parsed(render(text, _SAMPLE))
+
+
 def check_counts(total: str, errors: str) -> None:
     """Errors must be a part of the total. Raises InputError."""
     if set(_selector(errors).matchers) <= set(_selector(total).matchers):

@@ -144,7 +144,9 @@ class Composer:
     def _take_key(self, frame: _Frame, event: yaml.Event) -> None:
         place = _mark(event)
         if not isinstance(event, yaml.ScalarEvent):
-            self._stop(place, "has a key that is not text", "write each key as plain text")
+            template = isinstance(event, yaml.MappingStartEvent) and event.flow_style
+            hint = "fill in the template ({{ … }}) first" if template else "write each key as plain text"
+            self._stop(place, "has a key that is not text", hint)
         self._count(1, place)
         key, plain = event.value, _is_plain(event)
         if plain and not isinstance(self._scalar(event, frame.path), str):

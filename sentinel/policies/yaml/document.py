@@ -1,6 +1,8 @@
 """Reads a file's bytes as YAML documents, or says what is wrong with them."""
 
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import yaml
 
@@ -11,6 +13,20 @@ from sentinel.policies.yaml.nodes import Document, Position
 MAX_BYTES = 1024 * 1024
 
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]")
+
+_HINTS: Mapping[str, str] = MappingProxyType(
+    {
+        "did not find expected '-' indicator": "indent the keys of an entry as far as its first one, after the '- '",
+        "mapping values are not allowed in this context": "indent a mapping's keys alike, and quote text with ': '",
+        "did not find expected key": "indent the keys of a mapping alike, and close every quote",
+        "could not find expected ':'": "write a colon and a space after each key",
+        "did not find expected ',' or ']'": "separate the entries by commas, and close the bracket",
+        "did not find expected ',' or '}'": "separate the keys by commas, and close the brace",
+        "block sequence entries are not allowed in this context": "begin the list on a separate line",
+        "found unexpected end of stream": "close the quote",
+    }
+)
+"""What is mostly wrong where the parser, libyaml, says so."""
 
 
 def read_documents(
@@ -68,11 +84,9 @@ def _syntax_error(file: str, text: str, error: yaml.MarkedYAMLError) -> PolicyEr
     lines = text.split("\n")
     line = lines[mark.line] if mark.line < len(lines) else ""
     before = line[: len(line) - len(line.lstrip())]
-    hint = (
-        "indent with spaces, not tabs"
-        if "\t" in before or line[mark.column : mark.column + 1] == "\t"
-        else ""
-    )
+    hint = _HINTS.get(error.problem or "", "")
+    if "\t" in before or line[mark.column : mark.column + 1] == "\t":
+        hint = "indent with spaces, not tabs"
     if line[mark.column : mark.column + 1] in ("@", "`", "%"):
         hint = f"put text that begins with {line[mark.column]} in quotes"
     return PolicyError(file, mark.line + 1, mark.column + 1, "", f"is not YAML: {', '.join(parts)}", hint)
