@@ -124,6 +124,7 @@ async def _story(case: Case, policy: Policy, key: WorkloadKey, labels: Mapping[s
         stable=BASELINE if case.baseline else None,
         script=script_of(case, policy, key),
         timings=timings_of(sources),
+        seen_at=[BEGAN + verdict.at for verdict in case.expected.verdicts],
     )
     answers = {answer.rule: answer for answer in case.answers}
     asking = replay(setting)

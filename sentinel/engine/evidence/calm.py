@@ -6,8 +6,8 @@ within it proves nothing: no bet against the limit wins in it, so that the limit
 as it would have been one by one, and enters the record and the course of the evidence as it would have.
 """
 
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
 
 from sentinel.domain.evidence import (
     ERRORS_OVER,
@@ -22,13 +22,48 @@ from sentinel.domain.policy.policy import Policy
 from sentinel.domain.policy.rules import ErrorRateRule, LatencyRule, Method, MetricRule
 from sentinel.domain.record.state import RolloutState
 from sentinel.domain.verdict import RuleVerdict, VerdictKind
+from sentinel.engine.evidence.measured import Measured
+from sentinel.engine.evidence.schedule import stands_still
 from sentinel.engine.rules import error_rate, latency
 from sentinel.engine.rules.flagrant import SHARE
 from sentinel.engine.rules.standing import BAKING
 from sentinel.engine.statistics.histograms import tail
+from sentinel.values import dataclass
 
 TOGETHER = timedelta(seconds=20)
 """Ticks over so long are judged together at most: people who look at a rollout see it no older."""
+MOST_STILL = 4
+"""So many ticks of a rule in a row, of a rollout without requests, are judged together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """What the newest reconcile lets wait: of the `calm` rules harmless ticks, of the `suspected` ones none.
+
+    `bake_ends`: when its step's bake is over, None before it began.
+    """
+
+    suspected: Collection[str] = ()
+    bake_ends: datetime | None = None
+    calm: Collection[str] = ()
+
+    def lets_wait(
+        self, rule: MetricRule, measured: Measured, before: Tick | None, waiting: Sequence[Measured]
+    ) -> bool:
+        """Whether a whole tick, after the one `before`, can change no verdict and may join those that wait.
+
+        One that reaches the end of the bake may let the step pass.
+        """
+        name, tick = rule.name, measured.tick
+        if name in self.suspected or isinstance(tick, ValueSample):
+            return False
+        if stands_still(tick, before) and len(waiting) + 1 < MOST_STILL:
+            return True
+        ends, first = self.bake_ends, waiting[0].tick if waiting else tick
+        if name not in self.calm or (ends is not None and measured.until >= ends):
+            return False
+        assert not isinstance(first, ValueSample), "rules keep their kind"
+        return measured.until - first.since < TOGETHER and harmless(rule, tick)
 
 
 def calm(

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 
 from sentinel.domain.record.record import Record
 from sentinel.domain.workload.config import ConfigReading
+from sentinel.domain.workload.facts import Workload
 from sentinel.engine.alerts.attribution import merge_alerts
 from sentinel.engine.reconciling.effects import (
     Apply,
@@ -35,7 +36,8 @@ from sentinel.engine.replay.memory_view import MemoryView
 from sentinel.engine.replay.questions import Answer, Ask, AskPast, Question
 from sentinel.engine.replay.setting import Setting
 from sentinel.engine.replay.story import Look, ReplayedRollout
-from sentinel.values import replace
+from sentinel.engine.rollout.decision import MISSING_FOR
+from sentinel.values import dataclass, replace
 
 INSTANT = timedelta(milliseconds=1)
 FAR = timedelta(minutes=10)
@@ -84,6 +86,7 @@ class _Course:
         self._reconciler = Reconciler(self.view, memory)
         self._evidence: dict[str, Evidence] = {}
         self._next: tuple[Measure, datetime] | None = None
+        self._rested: _Rested | None = None
         self._moved = False
         self._reported: set[str] = set()
 
@@ -94,6 +97,9 @@ class _Course:
             self._notice(now)
             if number == 0:
                 yield from self._ask_due(now)
+                at_rest = yield from self._rest(now)
+                if at_rest is not None:
+                    return at_rest
             self._moved = False
             reconciled = yield from self._reconcile()
             if not (reconciled.again or self._moved):
@@ -113,7 +119,26 @@ class _Course:
             setting.world.next_change(now),
             setting.script.next_event(now),
         )
-        return min(at for at in due if at is not None)
+        wakes = min(at for at in due if at is not None)
+        self._rested = _Rested(now, self.view.workload(self.view.key), self.view.kept, wakes)
+        return min(wakes, self._next[1]) if self._next is not None else wakes
+
+    def _rest(self, now: datetime) -> Generator[Question, Answer, datetime | None]:
+        """When to look again, where since the last reconcile only ticks came in, and these may wait; else None."""
+        rested, measured, seen_at = self._rested, self._next, self._setting.seen_at
+        if rested is None or measured is None or seen_at is None or not rested.lasts(self.view, now):
+            return None
+        effect, evidence = measured[0], self._of(measured[0].record)
+        if evidence.news or not evidence.waiting:
+            return None
+        effect = replace(effect, record=evidence.rest(effect.record))
+        due = yield from self._measure(effect, now)
+        # What is seen or decided next by anything but a tick is to find all of them judged.
+        look = due if due is not None and due < min(rested.wakes, self._setting.ends) else None
+        ends = effect.bake_ends
+        if look is None or evidence.news or (ends is not None and rested.at < ends < look):
+            return None
+        return None if any(now <= at < look for at in seen_at) else look
 
     def _reconcile(self) -> Generator[Question, Answer, Reconciled]:
         steps = self._reconciler.reconcile(self.view.key)
@@ -152,7 +177,7 @@ class _Course:
                     evidence.ticks,
                 )
             case Measure():
-                return (yield from self._measure(effect, now))
+                yield from self._measure(effect, now)
             case LookAround(rule, record, workload):
                 return (yield from self._of(record).surroundings(rule, record, workload))
             case ReadConfig(workload):
@@ -199,4 +224,27 @@ class _Course:
             return
         record = kept[0]
         received = [entry for entry in alerts if record.started_at <= entry.received_at <= now]
-        self.view.keep(record.with_alerts(merge_alerts(record.alerts, received)))
+        merged = merge_alerts(record.alerts, received)
+        if merged != record.alerts:
+            self.view.keep(record.with_alerts(merged))
+
+
+@dataclass(frozen=True, slots=True)
+class _Rested:
+    """What the last reconcile left: the workload and the records that it saw, and when it wants to look again.
+
+    Ticks come in before that.
+    """
+
+    at: datetime
+    workload: Workload | None
+    kept: tuple[Record, ...]
+    wakes: datetime
+
+    def lasts(self, view: MemoryView, now: datetime) -> bool:
+        """Whether nothing of it has changed, and it is not time; nor does a hold wait for evidence to stay away."""
+        waits = self.kept[0].state.waits if self.kept else None
+        missing_since = waits.missing_since if waits is not None else None
+        settled = missing_since is None or self.at >= missing_since + MISSING_FOR
+        same = view.kept is self.kept and view.workload(view.key) == self.workload
+        return now < self.wakes and settled and same

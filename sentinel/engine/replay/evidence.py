@@ -4,15 +4,16 @@ from collections.abc import Generator, Mapping
 from datetime import datetime, timedelta
 
 from sentinel.domain.errors import SourceError
-from sentinel.domain.evidence import Missing, MissingReason, Past, PastCounters, ValueSample
+from sentinel.domain.evidence import Missing, MissingReason, Past, PastCounters, Tick, ValueSample
 from sentinel.domain.policy.policy import Policy
 from sentinel.domain.policy.rules import ErrorRateRule, LatencyRule, MetricRule, QueryRule, ValueQuery
 from sentinel.domain.record.record import Record
 from sentinel.domain.workload.facts import Workload
+from sentinel.engine.evidence.calm import Patience
 from sentinel.engine.evidence.history import candidate_pods, past_of
 from sentinel.engine.evidence.judged import rules_in
 from sentinel.engine.evidence.looks import LastAnswer, LastAsked, last_tick, next_look, reached
-from sentinel.engine.evidence.measured import Measured
+from sentinel.engine.evidence.measured import Measured, measured_by
 from sentinel.engine.evidence.schedule import (
     AT_ONCE,
     HOUR_BEFORE,
@@ -36,17 +37,20 @@ from sentinel.engine.replay.questions import Answer, Ask, AskPast, Question, que
 from sentinel.engine.rules.environment import Surroundings
 from sentinel.engine.statistics.calibration import Calibration, calibrate, windows_of
 from sentinel.engine.statistics.starts import StartProfile
+from sentinel.values import replace
 
 
 class Evidence:
     """What was measured of one rollout. `others_over` counts the neighbours over their limits, whenever it is asked.
 
-    `learnt` is what the hour before taught, by rule, and `started` what the stable's last starts did.
+    `learnt` is what the hour before taught, by rule, and `started` what the stable's last starts did. `news`: some of
+    what arrived since the last time may change a verdict.
     """
 
     def __init__(self, policy: Policy, timings: Mapping[str, SourceTiming], others_over: int) -> None:
         self.learnt: dict[str, Calibration] = {}
         self.started: dict[str, StartProfile] = {}
+        self.news = False
         self._policy = policy
         self._timings = timings
         self._others_over = others_over
@@ -56,11 +60,18 @@ class Evidence:
         self._failing: dict[str, Missing] = {}
         self._was_good: dict[str, bool | None] = {}
         self._beside: Workload | None = None
+        self._patience = Patience()
+        self._ticks: dict[str, Tick] = {}
 
     def take(self) -> list[Measured]:
         """What has arrived since the last time."""
-        arrived, self._arrived = self._arrived, []
+        arrived, self._arrived, self.news = self._arrived, [], False
         return arrived
+
+    def rest(self, record: Record) -> Record:
+        """Let what arrived wait to be judged with later ticks; returns the record as it is once that is taken in."""
+        self._arrived = [replace(one, waited=True) for one in self._arrived]
+        return measured_by(record, self._arrived)
 
     @property
     def waiting(self) -> bool:
@@ -85,6 +96,7 @@ class Evidence:
     def measure(self, effect: Measure, now: datetime) -> Generator[Question, Answer, datetime | None]:
         """Ask for all that is due, the rules that are suspected also between ticks; returns when the next is."""
         record, workload, suspected = effect.record, effect.workload, effect.suspected
+        self._patience = Patience(suspected, effect.bake_ends, effect.calm)
         due: list[datetime | None] = []
         if self._beside is None and has_stable_pods(workload, record):
             self._beside = workload
@@ -157,6 +169,7 @@ class Evidence:
         answer = yield Ask(rule, query_of(rule, workload, stable), since, until)
         self._asked.pop(rule.name, None)
         if isinstance(answer, SourceError):
+            self._lost(rule)
             missing = Missing(MissingReason(answer.reason), rule.query.source, str(answer))
             if isinstance(rule, QueryRule):
                 self._arrived.append(Measured(rule.name, until, ValueSample(until, missing=missing)))
@@ -164,7 +177,7 @@ class Evidence:
                 self._failing[rule.name] = missing
             return
         if isinstance(answer, ValueSample):
-            self._arrived.append(Measured(rule.name, until, answer))
+            self._keep(rule, Measured(rule.name, until, answer))
             return
         assert isinstance(answer, tuple), "counts are answered with spans"
         assert not isinstance(rule, QueryRule), "a free query is answered with a value"
@@ -173,10 +186,26 @@ class Evidence:
         scrape = self._timing(rule).min_interval
         self._asked[rule.name] = LastAnswer(until, answer, workload, rule.query.arms, scrape)
         if not look:
-            self._failing.pop(rule.name, None)
-            lack = lacking(tick, workload, rule.query.arms)
+            lacked, lack = self._failing.pop(rule.name, None), lacking(tick, workload, rule.query.arms)
             self._failing.update({rule.name: lack} if lack is not None else {})
-        self._arrived.append(Measured(rule.name, until, tick, look))
+            if (lacked is None) != (lack is None):
+                self._lost(rule)
+        self._keep(rule, Measured(rule.name, until, tick, look))
+
+    def _keep(self, rule: MetricRule, measured: Measured) -> None:
+        """Keep what arrived for the next time, and see whether it is news."""
+        waiting = [one for one in self._arrived if one.rule == rule.name]
+        before = self._ticks.get(rule.name)
+        waits = not measured.look and self._patience.lets_wait(rule, measured, before, waiting)
+        self.news = self.news or not waits
+        if not measured.look:
+            self._ticks[rule.name] = measured.tick
+        self._arrived.append(measured)
+
+    def _lost(self, rule: MetricRule) -> None:
+        """A question was not answered, or is answered again: that is news, and so is whatever comes next."""
+        self._ticks.pop(rule.name, None)
+        self.news = True
 
     def surroundings(
         self, rule: ErrorRateRule | LatencyRule, record: Record, workload: Workload

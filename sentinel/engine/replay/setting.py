@@ -1,6 +1,6 @@
 """What is replayed: a policy, a workload on virtual time, and what people and Alertmanager do meanwhile."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import field
 from datetime import datetime
 from typing import Protocol
@@ -56,7 +56,9 @@ class Setting:
     """What is replayed: a policy on a world, from the first sight of the rollout until `ends` at the latest.
 
     `stable` is the digest of the revision that was at rest before, None where that is not known. `holds` evaluates
-    conditions of query rules; `timings` say how each metrics source wants to be asked.
+    conditions of query rules; `timings` say how each metrics source wants to be asked. `seen_at` are the times at which
+    verdicts are looked at: between them, ticks that can change none are judged together, as the daemon judges them.
+    None: at any time, so that each tick is judged at its own.
     """
 
     policy: Policy
@@ -67,3 +69,4 @@ class Setting:
     stable: str | None = None
     script: Script = Script()
     timings: Mapping[str, SourceTiming] = field(default_factory=dict)
+    seen_at: Collection[datetime] | None = None

@@ -7,20 +7,16 @@ from dataclasses import field
 from datetime import datetime
 from typing import Any, Protocol
 
-from sentinel.domain.evidence import Extent, Missing, Tick, ValueSample
+from sentinel.domain.evidence import Extent, Missing, Tick
 from sentinel.domain.policy.policy import Policy
 from sentinel.domain.policy.rules import MetricRule
 from sentinel.domain.record.record import Record
 from sentinel.domain.workload.facts import Workload
-from sentinel.engine.evidence.calm import TOGETHER, harmless
+from sentinel.engine.evidence.calm import Patience
 from sentinel.engine.evidence.looks import LastAnswer, LastAsked
 from sentinel.engine.evidence.measured import Measured
-from sentinel.engine.evidence.schedule import stands_still
 from sentinel.runtime.precedence import GiveWay
 from sentinel.values import dataclass, replace
-
-MOST_STILL = 4
-"""So many ticks of a rule in a row, of a rollout without requests, are judged together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,21 +121,12 @@ class Ledger:
             self.news = True
 
     def _waits(self, rule: MetricRule, measured: Measured) -> bool:
-        """Whether a tick can change no verdict, and its rule's ticks may go on waiting.
-
-        One that reaches the end of the bake may let the step pass.
-        """
-        current, name, tick = self.current, rule.name, measured.tick
-        if current is None or name in current.suspected or isinstance(tick, ValueSample):
+        """Whether a tick can change no verdict, and its rule's ticks may go on waiting."""
+        if (current := self.current) is None:
             return False
-        waiting = [one for one in self.arrived if one.rule == name]
-        if stands_still(tick, self.ticks.get(name)) and len(waiting) + 1 < MOST_STILL:
-            return True
-        ends, first = current.bake_ends, waiting[0].tick if waiting else tick
-        if name not in current.calm or (ends is not None and measured.until >= ends):
-            return False
-        assert not isinstance(first, ValueSample), "rules keep their kind"
-        return measured.until - first.since < TOGETHER and harmless(rule, tick)
+        waiting = [one for one in self.arrived if one.rule == rule.name]
+        patience = Patience(current.suspected, current.bake_ends, current.calm)
+        return patience.lets_wait(rule, measured, self.ticks.get(rule.name), waiting)
 
     def lost(self, rule: str) -> None:
         """A question was not answered: that is news, and so is whatever comes next."""
