@@ -11,11 +11,21 @@ import pytest
 
 from clustersim.virtual_time import run
 from sentinel.domain.errors import SourceError
-from sentinel.domain.evidence import Missing, MissingReason, Past, PastCounters, Reading, Span, Subject
+from sentinel.domain.evidence import (
+    CountTick,
+    Missing,
+    MissingReason,
+    Past,
+    PastCounters,
+    Reading,
+    Span,
+    Subject,
+)
 from sentinel.domain.policy.policy import Policy
 from sentinel.domain.policy.rules import CountQuery, ErrorRateRule, HistogramQuery, LatencyRule
 from sentinel.domain.record.state import Phase
 from sentinel.domain.workload.facts import Workload
+from sentinel.engine.evidence.measured import Measured, whole_until
 from sentinel.runtime.evidence.collector import EvidenceCollector
 from sentinel.runtime.evidence.measuring import PATIENCE, TOGETHER
 from tests.engine.builders import PLAIN, in_state
@@ -234,6 +244,49 @@ def test_what_nobody_has_taken_in_is_not_measured_on() -> None:
     run(watched(source, taken=False, seconds=60))
 
     assert [round(second) for second in source.asked] == [15]
+
+
+@pytest.mark.parametrize(
+    ("silent", "times"),
+    [
+        pytest.param((44, 46), [(15, 30), (30, 60), (60, 75)], id="a scrape that failed"),
+        pytest.param((44, 91), [(15, 30), (30, 105)], id="some that failed"),
+        pytest.param((44, 500), [(15, 30), (30, 105)], id="pods that are gone from the source"),
+        pytest.param((0, 31), [(0, 15), (15, 30), (30, 45)], id="pods that it has not found yet"),
+    ],
+)
+def test_the_tick_after_a_missed_sample_covers_its_time(
+    silent: tuple[float, float], times: list[tuple[float, float]]
+) -> None:
+    """Counters go on meanwhile: what they counted in two ticks beside a missed sample would be lost."""
+
+    async def taken() -> list[Measured]:
+        found: list[Measured] = []
+        newest = [in_state(Phase.BAKING)]
+
+        def wake(_key: object) -> None:
+            measured = [one for one in collector.take(newest[-1]) if one.rule == ERRORS.name]
+            found.extend(measured)
+            state = newest[-1].state
+            until = whole_until(measured)
+            newest.append(
+                newest[-1].with_state(replace(state, measured_until={**state.measured_until, **until}))
+            )
+            collector.request(newest[-1], only_errors, WORLD)
+
+        only_errors = replace(PLAIN, rules=(ERRORS,))
+        source = Slow(errors=3, silent=silent)
+        collector = EvidenceCollector({"prometheus": source}, lambda _: WORLD, wake, Clock(), Counts())  # type: ignore[dict-item]
+        await asyncio.sleep(1)
+        collector.request(newest[-1], only_errors, WORLD)
+        await asyncio.sleep(121)
+        await collector.close()
+        return found
+
+    ticks = [one.tick for one in run(taken())]
+    spans = [(tick.since, tick.until) for tick in ticks if isinstance(tick, CountTick)]
+    first = spans.index((at(times[0][0]), at(times[0][1])))
+    assert spans[first : first + len(times)] == [(at(since), at(until)) for since, until in times]
 
 
 def test_a_thousand_rollouts_ask_as_much_as_one() -> None:

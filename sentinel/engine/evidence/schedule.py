@@ -249,6 +249,15 @@ def lacking(tick: CountTick | HistogramTick, workload: Workload, arms: Arms) -> 
     return next((m for m in tick.missing if m.reason not in EXPECTED and m.subject in names), None)
 
 
+def bridged(tick: CountTick | HistogramTick, counted_until: datetime | None, interval: timedelta) -> bool:
+    """Whether the next tick is to cover the time of one that lacks the candidate's numbers, as after a failed scrape.
+
+    So it is where the tick before had them (`counted_until` is when it ended): counters go on, and are differenced
+    across the gap. Both ticks at a missed sample would be lost otherwise. Not for longer than evidence may be old.
+    """
+    return tick.since == counted_until and tick.until - tick.since <= STALE_AFTER * interval
+
+
 def may_prove(tick: Tick) -> bool:
     """Whether a fault may be proven by a tick; requests without any error prove none."""
     if not isinstance(tick, CountTick) or tick.candidate.errors or tick.missing:

@@ -20,6 +20,7 @@ from sentinel.engine.evidence.schedule import (
     SourceTiming,
     Window,
     awaited,
+    bridged,
     grid,
     has_stable_pods,
     lacking,
@@ -58,6 +59,7 @@ class Evidence:
         self._attempted: dict[str, datetime] = {}
         self._asked: dict[str, LastAnswer] = {}
         self._failing: dict[str, Missing] = {}
+        self._counted: dict[str, datetime] = {}
         self._was_good: dict[str, bool | None] = {}
         self._beside: Workload | None = None
         self._patience = Patience()
@@ -190,6 +192,10 @@ class Evidence:
             self._failing.update({rule.name: lack} if lack is not None else {})
             if (lacked is None) != (lack is None):
                 self._lost(rule)
+            if lack is None:
+                self._counted[rule.name] = until
+            elif bridged(tick, self._counted.get(rule.name), self._timing(rule).tick(rule)):
+                return
         self._keep(rule, Measured(rule.name, until, tick, look))
 
     def _keep(self, rule: MetricRule, measured: Measured) -> None:

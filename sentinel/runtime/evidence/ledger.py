@@ -61,6 +61,7 @@ class Ledger:
     samples of a pod that each rule measures, as far as they are known.
     `next` is in line to be measured, and `current` is what is measured: nothing, once what came in was taken or the
     rollout is over. `answered` are the rules of which a tick is only to be made, `ticks` the newest whole ones by rule.
+    `counted` is when the newest tick with numbers of the candidate's ended, by rule.
     `news`: some of what came in since the last reconcile may change a verdict.
     """
 
@@ -75,6 +76,7 @@ class Ledger:
     beside: Workload | None = None
     answered: set[str] = field(default_factory=set)
     ticks: dict[str, Tick] = field(default_factory=dict)
+    counted: dict[str, datetime] = field(default_factory=dict)
     news: bool = False
     next: MeasuredRollout | None = None
     current: MeasuredRollout | None = None

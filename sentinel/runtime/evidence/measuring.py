@@ -10,7 +10,7 @@ from sentinel.domain.policy.rules import ErrorRateRule, LatencyRule, MetricRule,
 from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.engine.evidence.looks import LastAnswer
 from sentinel.engine.evidence.measured import Measured
-from sentinel.engine.evidence.schedule import lacking, may_prove, stable_of, tick_of, whole_ticks
+from sentinel.engine.evidence.schedule import bridged, lacking, may_prove, stable_of, tick_of, whole_ticks
 from sentinel.metric_names import MetricName
 from sentinel.ports import Clock, Telemetry
 from sentinel.runtime.evidence.asking import RuleQuestions
@@ -189,7 +189,15 @@ class Measurer:
         lacks = ledger.failing.get(rule.name)
         if (lacked is None) != (lacks is None):
             ledger.lost(rule.name)
+        if lacks is None:
+            ledger.counted[rule.name] = measured.until
+        elif self._bridged(rule, ledger, measured.tick):
+            return
         ledger.keep(rule, measured, self.seen(rollout))
+
+    def _bridged(self, rule: MetricRule, ledger: Ledger, tick: Tick) -> bool:
+        interval = self._questions.timing(rule, ledger.pace(rule.name)).tick(rule)
+        return not isinstance(tick, ValueSample) and bridged(tick, ledger.counted.get(rule.name), interval)
 
     def _note_lack(self, rule: MetricRule, rollout: MeasuredRollout, ledger: Ledger, tick: Tick) -> None:
         """An answer without any number of the candidate counts as none, until one comes."""
