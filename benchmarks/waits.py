@@ -62,15 +62,27 @@ class Use:
 
 
 @dataclass(frozen=True, slots=True)
+class Released:
+    """So many rollouts, from the first one's release until all of a level have baked for a while: queries a rule, and
+    milliseconds of CPU of each.
+    """
+
+    rollouts: int
+    queries: float
+    cpu: float
+
+
+@dataclass(frozen=True, slots=True)
 class Watched:
     """One level: milliseconds that urgent and routine keys waited and that a reconcile took, each at the median and
-    the 99th percentile; queries a tick and rule; what is used with requests and without any. Nothing is a number where
-    the level was not reached.
+    the 99th percentile; queries a rule and milliseconds of CPU a rollout while so many more were released; queries a
+    tick and rule; what is used with requests and without any. Nothing is a number where the level was not reached.
     """
 
     in_flight: int
     waits: Mapping[str, tuple[float, float]]
     passes: tuple[float, float]
+    released: Released
     queries: float
     busy: Use
     silent: Use
@@ -79,7 +91,15 @@ class Watched:
     def unsettled(cls, in_flight: int) -> Watched:
         """A level that was not reached in time."""
         unknown, use = (math.nan, math.nan), Use(math.nan, math.nan)
-        return cls(in_flight, dict.fromkeys(_TURNS, unknown), unknown, math.nan, use, use)
+        return cls(
+            in_flight,
+            dict.fromkeys(_TURNS, unknown),
+            unknown,
+            Released(0, math.nan, math.nan),
+            math.nan,
+            use,
+            use,
+        )
 
     @property
     def settled(self) -> bool:
@@ -104,12 +124,16 @@ class Busy(Field):
     async def watch(self, in_flight: int, seconds: float) -> Watched:
         """Bring so many rollouts into flight and watch."""
         assert self._daemon is not None
+        already, asked, used = self._in_flight, await self._asked(), self._daemon.cpu_seconds()
         try:
             async with asyncio.timeout(_SETTLES + _SETTLES_EACH * in_flight):
                 await self._bring_into_flight(in_flight)
         except TimeoutError:
             print(f"not settled: {len(self._baking)} of {in_flight} bake", file=sys.stderr)
             return Watched.unsettled(in_flight)
+        more = in_flight - already
+        cpu = (self._daemon.cpu_seconds() - used) * 1000 / more
+        released = Released(more, (await self._asked() - asked) / _RULES, cpu)
         asked, began = await self._asked(), time.monotonic()
         seen, busy = await self._use(in_flight, seconds)
         queries = (await self._asked() - asked) / ((time.monotonic() - began) / _INTERVAL) / _RULES
@@ -119,7 +143,7 @@ class Busy(Field):
         self._metrics.link.send("requests", True)
         waits = {turn: _quantiles(seen.get(f"{_WAIT}/{turn}", {})) for turn in _TURNS}
         passes = _quantiles(seen.get(f"{_PASS}/", {}))
-        return Watched(in_flight, waits, passes, queries, busy, silent)
+        return Watched(in_flight, waits, passes, released, queries, busy, silent)
 
     async def _use(self, in_flight: int, seconds: float) -> tuple[dict[str, dict[float, float]], Use]:
         """The daemon's histograms of so many seconds, and what it used."""

@@ -1,6 +1,6 @@
 """Counts by the minute, from sources that count what happened instead of keeping counters."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import accumulate
 
@@ -74,22 +74,32 @@ def _span(arms: Arms, namespace: str, member: str, values: dict[str, float], end
     return Span(subject, None, reading, missing, cumulative=False)
 
 
-def past_of(counted: Iterable[Counted], past: Past) -> PastCounters:
-    """Each pod's counts, added up; `past.step` is a multiple of a minute.
+def pasts_of(counted: Iterable[Counted], pasts: Sequence[Past]) -> tuple[PastCounters, ...]:
+    """Each past's counts of each of its pods, added up; their `step` is a multiple of a minute.
 
     A minute without a point counts nothing: these sources have no other way to say that there was no request.
     """
-    begin, step = minute_of(past.since), int(past.step.total_seconds())
-    grown: dict[tuple[str, bool], list[float]] = {}
+    wanted: dict[tuple[str, str], list[int]] = {}
+    for number, past in enumerate(pasts):
+        for pod in past.pods:
+            wanted.setdefault((past.namespace, pod), []).append(number)
+    grown: list[dict[tuple[str, bool], list[float]]] = [{} for _ in pasts]
     for one in counted:
-        if one.namespace == past.namespace and one.member in past.pods:
-            steps = grown.setdefault((one.member, one.failed), [0.0] * past.length)
-            index = int(one.at - begin) // step + 1
+        for number in wanted.get((one.namespace, one.member), ()):
+            past = pasts[number]
+            steps = grown[number].setdefault((one.member, one.failed), [0.0] * past.length)
+            index = int(one.at - minute_of(past.since)) // int(past.step.total_seconds()) + 1
             if 0 < index < past.length:
                 steps[index] += one.value
-    nothing = [0.0] * past.length
+    return tuple(map(_cumulative, grown))
+
+
+def _cumulative(grown: Mapping[tuple[str, bool], Sequence[float]]) -> PastCounters:
+    """Of each pod its requests and its errors up to each time; nothing of one that has no requests."""
     return {
-        pod: tuple(zip(accumulate(steps), accumulate(grown.get((pod, True), nothing)), strict=True))
+        pod: tuple(
+            zip(accumulate(steps), accumulate(grown.get((pod, True), [0.0] * len(steps))), strict=True)
+        )
         for (pod, failed), steps in grown.items()
         if not failed
     }

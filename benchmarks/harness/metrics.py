@@ -12,7 +12,7 @@ from benchmarks.harness.link import Link, Message
 from clustersim.metrics.exposition import Sample, pod_samples
 from clustersim.metrics.prometheus_standin import PrometheusStandIn
 from clustersim.metrics.requests import BUCKETS, PodCounters
-from sentinel.promql.vectors import Value
+from sentinel.promql.vectors import RangeOf, Value
 
 REQUESTS_PER_SECOND = 20
 _ONE_ERROR_IN = 500
@@ -58,7 +58,7 @@ async def _serve(link: Link, namespace: str, alerts: tuple[str, ...], interval: 
 
 
 class _Counting(PrometheusStandIn):
-    """Counts the queries."""
+    """Counts the queries, those over a range as well."""
 
     asked = 0
 
@@ -66,6 +66,11 @@ class _Counting(PrometheusStandIn):
         """As the base class does."""
         self.asked += 1
         return super().instant(query, time)
+
+    def over(self, query: str, start: float, end: float, step: float) -> list[RangeOf]:
+        """As the base class does."""
+        self.asked += 1
+        return super().over(query, start, end, step)
 
 
 class _Pods:

@@ -1,5 +1,6 @@
 """What rollouts are judged by: policies, metrics, conditions, webhooks and alerts."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -74,8 +75,12 @@ class MetricSource(Protocol):
         """The answer of a free query."""
         ...
 
-    async def history(self, query: CountQuery | HistogramQuery, past: Past) -> PastCounters:
-        """Cumulative counters of pods over a longer time; empty where a histogram has no bound at `past.over`."""
+    async def histories(
+        self, query: CountQuery | HistogramQuery, pasts: Sequence[Past]
+    ) -> Sequence[PastCounters]:
+        """Cumulative counters of pods over a longer time, of each of these pasts what it is alone; empty where a
+        histogram has no bound at `past.over`. Their steps and their `over` are the same, and their times on one grid.
+        """
         ...
 
 

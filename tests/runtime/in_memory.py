@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -155,9 +155,11 @@ class Counting:
         """Always nought."""
         return ValueSample(at, (0.0,), scalar=True)
 
-    async def history(self, query: CountQuery | HistogramQuery, past: Past) -> PastCounters:
+    async def histories(
+        self, query: CountQuery | HistogramQuery, pasts: Sequence[Past]
+    ) -> list[PastCounters]:
         """Nothing is known of the hour before."""
-        return {}
+        return [{} for _ in pasts]
 
 
 class Silent:

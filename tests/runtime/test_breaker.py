@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -51,7 +52,9 @@ class Source:
         """Nothing was measured."""
         return ()
 
-    async def history(self, query: CountQuery | HistogramQuery, past: Past) -> PastCounters:
+    async def histories(
+        self, query: CountQuery | HistogramQuery, pasts: Sequence[Past]
+    ) -> list[PastCounters]:
         """Too much is asked for."""
         self.asked.append(asyncio.get_running_loop().time())
         raise SourceError(
@@ -205,7 +208,7 @@ async def test_a_large_question_that_fails_holds_up_no_others() -> None:
     for _ in range(2 * OPENS_AFTER):
         await asyncio.sleep(1)
         with pytest.raises(SourceError, match="too many samples"):
-            await asked.history(COUNTED, PAST)
+            await asked.histories(COUNTED, (PAST,))
     assert (await asked.value(QUERY, AT)).values == (1.0,)
 
 
@@ -217,7 +220,7 @@ async def test_a_source_that_is_left_alone_is_not_asked_for_an_hour_either() -> 
     for pause in (0.0, LONGEST_PAUSE):
         await asyncio.sleep(pause)
         with pytest.raises(SourceError, match="in a row") as refused:
-            await asked.history(COUNTED, PAST)
+            await asked.histories(COUNTED, (PAST,))
         assert not refused.value.asked
     assert len(source.asked) == before
 
@@ -244,7 +247,7 @@ async def test_a_wish_is_obeyed_by_every_kind_of_question() -> None:
     past = Past("shop", ("a",), AT, AT + timedelta(hours=1), timedelta(minutes=1))
     for _ in range(2):
         with pytest.raises(SourceError):
-            await asked.history(CountQuery("prometheus", "a", "b"), past)
+            await asked.histories(CountQuery("prometheus", "a", "b"), (past,))
         await fails(asked)
     assert len(source.asked) == 1
 

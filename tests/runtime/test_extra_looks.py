@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -47,9 +48,9 @@ class Scraped:
         reading = Reading(stamp, {"total": 100.0, "errors": 0.0})
         return tuple(Span(Subject("shop", name), reading, reading) for name in ("new-1", "old-1"))
 
-    async def history(self, query: CountQuery, past: Past) -> PastCounters:
+    async def histories(self, query: CountQuery, pasts: Sequence[Past]) -> list[PastCounters]:
         """Nothing is known of the hour before."""
-        return {}
+        return [{} for _ in pasts]
 
 
 class Clock(LoopClock):

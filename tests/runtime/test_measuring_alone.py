@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -77,9 +77,9 @@ class Slow:
         await asyncio.sleep(self.takes)
         return ()
 
-    async def history(self, query: CountQuery, past: Past) -> PastCounters:
+    async def histories(self, query: CountQuery, pasts: Sequence[Past]) -> list[PastCounters]:
         """Nothing is known of the hour before."""
-        return {}
+        return [{} for _ in pasts]
 
 
 def _within(now: float, times: tuple[float, float]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -42,7 +43,9 @@ class Source:
     def __post_init__(self) -> None:
         self.asked: list[CountQuery | HistogramQuery] = []
 
-    async def history(self, query: CountQuery | HistogramQuery, past: Past) -> PastCounters:
+    async def histories(
+        self, query: CountQuery | HistogramQuery, pasts: Sequence[Past]
+    ) -> list[PastCounters]:
         """Ten requests a tick of each pod, of which one pod fails one."""
         if self.left_alone:
             raise SourceError("left alone", reason=MissingReason.SOURCE_TIMEOUT, asked=False)
@@ -50,10 +53,13 @@ class Source:
         await asyncio.sleep(self.takes)
         if self.down:
             raise SourceError("down", reason=MissingReason.SOURCE_TIMEOUT)
-        return {
-            name: [(10.0 * n, float(n) if name == "old-0" else 0.0) for n in range(past.length)]
-            for name in past.pods
-        }
+        return [
+            {
+                name: [(10.0 * n, float(n) if name == "old-0" else 0.0) for n in range(past.length)]
+                for name in past.pods
+            }
+            for past in pasts
+        ]
 
 
 class Reading:

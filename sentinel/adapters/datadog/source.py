@@ -1,7 +1,7 @@
 """Datadog as a source of evidence: counts of whole minutes that have settled."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import NoReturn, Protocol
 
@@ -9,7 +9,7 @@ from sentinel.adapters.datadog.client import Answer, TaggedSeries
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason, Past, PastCounters, Span, ValueSample
 from sentinel.domain.policy.rules import Arms, CountQuery, HistogramQuery, ValueQuery
-from sentinel.minutes import MINUTE, Counted, minute_of, past_of, spans_of, whole_minutes
+from sentinel.minutes import MINUTE, Counted, minute_of, pasts_of, spans_of, whole_minutes
 
 VALUE_WINDOW = 300
 """How many seconds back a free query's newest point may lie."""
@@ -82,11 +82,14 @@ class DatadogSource:
         newest = [series.points[-1][1] for series in answer if series.points]
         return ValueSample.of(at, newest, scalar=not _GROUPED.search(query.expression) and len(newest) == 1)
 
-    async def history(self, query: CountQuery | HistogramQuery, past: Past) -> PastCounters:
+    async def histories(
+        self, query: CountQuery | HistogramQuery, pasts: Sequence[Past]
+    ) -> tuple[PastCounters, ...]:
         """Each pod's counts of whole minutes, added up. Raises SourceError."""
         if isinstance(query, HistogramQuery):
-            return {}
-        return past_of(await self._ask(query, minute_of(past.since), minute_of(past.until)), past)
+            return tuple([{} for _ in pasts])
+        begin, end = min(past.since for past in pasts), max(past.until for past in pasts)
+        return pasts_of(await self._ask(query, minute_of(begin), minute_of(end)), pasts)
 
     async def _ask(self, query: CountQuery, begin: int, end: int) -> Iterable[Counted]:
         place, tag = self._place_tag(query.arms), self._arm_tag(query.arms)

@@ -1,16 +1,112 @@
-"""The counters of pods over a longer time: which queries tell them, and what the answers come to."""
+"""The counters of pods over a longer time: which queries tell them, and what the answers come to.
 
-from collections.abc import Awaitable, Callable, Sequence
+Several workloads can be asked about in one query. Its answer is the same for each pod as in a query about that pod's
+workload alone: a sum by pod has the same series in it, and a value at one time does not depend on which other times
+are asked for.
+"""
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 
 from sentinel.adapters.prometheus.answers import Track
 from sentinel.adapters.prometheus.refusing import checked, read
 from sentinel.adapters.prometheus.series import selectors
 from sentinel.adapters.prometheus.spans.buckets import HistogramAsking, HistogramSeries
+from sentinel.adapters.prometheus.spans.slow import SlowRequests
 from sentinel.domain.evidence import Past, PastCounters
 from sentinel.domain.policy.rules import Arms, CountQuery, HistogramQuery
 from sentinel.engine.arms.selector import label_name
-from sentinel.engine.arms.variables import alternation
-from sentinel.values import replace
+from sentinel.engine.arms.variables import alternation, quote_regex
+from sentinel.values import dataclass, replace
+
+Asking = Callable[[HistogramQuery], Awaitable[HistogramAsking]]
+Place = tuple[str, str]
+"""A pod by its namespace and its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pasts:
+    """Questions with the same step and the same limit, on one grid of times, as one."""
+
+    arms: Arms
+    parts: tuple[Past, ...]
+
+    @property
+    def since(self) -> datetime:
+        """The first time."""
+        return min(part.since for part in self.parts)
+
+    @property
+    def until(self) -> datetime:
+        """The last time."""
+        return max(part.until for part in self.parts)
+
+    @property
+    def step(self) -> timedelta:
+        """Between two times."""
+        return self.parts[0].step
+
+    @property
+    def by(self) -> str:
+        """The labels that tell the pods apart: names may be the same in two namespaces."""
+        labels = (self.arms.namespace_label, self.arms.pod_label)
+        return ", ".join(map(label_name, labels if self._namespaces[1:] else labels[1:]))
+
+    def narrowed(self, selector: str) -> str:
+        """The selector of these pods alone. Raises ValueError."""
+        pods = alternation(tuple(dict.fromkeys(pod for part in self.parts for pod in part.pods)))
+        first, *others = self._namespaces
+        inside = ("=~", alternation(self._namespaces)) if others else ("=", first)
+        return selectors.narrowed(
+            selector, (self.arms.pod_label, "=~", pods), (self.arms.namespace_label, *inside)
+        )
+
+    def place(self, labels: Mapping[str, str]) -> Place:
+        """Whose series has these labels."""
+        first, *others = self._namespaces
+        return labels.get(self.arms.namespace_label, "") if others else first, labels.get(
+            self.arms.pod_label, ""
+        )
+
+    def counted(self, total: Sequence[Track], errors: Sequence[Track]) -> tuple[PastCounters, ...]:
+        """Requests and errors of each part's pods; without a series of errors there were no errors.
+
+        Pure, to run in a thread.
+        """
+        all_of, failed = ({self.place(track.labels): track for track in tracks} for tracks in (total, errors))
+        times: dict[tuple[datetime, int], list[float]] = {}
+        found = []
+        for part in self.parts:
+            key = part.since, part.length
+            if key not in times:
+                times[key] = [(part.since + n * part.step).timestamp() for n in range(part.length)]
+            places = [(part.namespace, pod) for pod in part.pods]
+            found.append(
+                {
+                    place[1]: _pairs(times[key], all_of[place], failed.get(place))
+                    for place in places
+                    if place in all_of
+                }
+            )
+        return tuple(found)
+
+    @property
+    def _namespaces(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(part.namespace for part in self.parts))
+
+
+def fitting(arms: Arms, parts: Sequence[Past], longest: int) -> Iterator[Pasts]:
+    """The questions in as few as name their pods in so many characters; one alone may take more."""
+    batch: list[Past] = []
+    length = 0
+    for part in parts:
+        more = sum(len(quote_regex(name)) + 1 for name in (part.namespace, *part.pods))
+        if batch and length + more > longest:
+            yield Pasts(arms, tuple(batch))
+            batch, length = [], 0
+        batch.append(part)
+        length += more
+    yield Pasts(arms, tuple(batch))
 
 
 def counted_by(query: CountQuery | HistogramQuery) -> str:
@@ -20,53 +116,62 @@ def counted_by(query: CountQuery | HistogramQuery) -> str:
     return HistogramSeries.of(query.histogram).count
 
 
-async def queries_of(
-    query: CountQuery | HistogramQuery,
-    past: Past,
-    asking: Callable[[HistogramQuery], Awaitable[HistogramAsking]],
-) -> tuple[str, str] | None:
-    """The queries of all requests and of the bad ones of these pods, None where no bound tells the slow ones.
+async def questions_of(
+    query: CountQuery | HistogramQuery, pasts: Pasts, asking: Asking
+) -> list[tuple[Pasts, str, str]]:
+    """The queries of all requests and of the bad ones, each pair with those whom it tells about.
 
+    Of a histogram that are those with the same bounds; nobody tells about the ones without a bound for the slow ones.
     Raises SourceError.
     """
     if isinstance(query, CountQuery):
-        total, errors = checked(
-            lambda: [_of_pods(text, query.arms, past) for text in (query.total, query.errors)]
-        )
-        by = label_name(query.arms.pod_label)
-        return f"sum by ({by}) ({total})", f"sum by ({by}) ({errors})"
-    narrowed = checked(lambda: _of_pods(query.histogram, query.arms, past))
-    histogram = await asking(replace(query, histogram=narrowed))
-    return await read(histogram.totals_and_slow(past.over, past.until))
+        texts = checked(lambda: [pasts.narrowed(text) for text in (query.total, query.errors)])
+        total, errors = (f"sum by ({pasts.by}) ({text})" for text in texts)
+        return [(pasts, total, errors)]
+    alike: dict[SlowRequests, list[Past]] = {}
+    for until in dict.fromkeys(part.until for part in pasts.parts):
+        ending = Pasts(pasts.arms, tuple(part for part in pasts.parts if part.until == until))
+        for part, slow in (await _slow(query, ending, asking)).items():
+            alike.setdefault(slow, []).append(part)
+    found = []
+    for slow, parts in alike.items():
+        together = Pasts(pasts.arms, tuple(parts))
+        series = (await _narrowed(query, together, asking)).series
+        found.append((together, *slow.queries(series, together.by)))
+    return found
 
 
-def _of_pods(selector: str, arms: Arms, past: Past) -> str:
-    """The selector of these pods alone, in the namespace as far as the selector names it or the series do."""
-    return selectors.narrowed(
-        selector,
-        (arms.pod_label, "=~", alternation(past.pods)),
-        (arms.namespace_label, "=", past.namespace),
-    )
-
-
-def counted(past: Past, label: str, total: Sequence[Track], errors: Sequence[Track]) -> PastCounters:
-    """Requests and errors of each pod; without a series of errors there were no errors. Pure, to run in a thread."""
-    failed = {track.labels.get(label, ""): track for track in errors}
-    times = [(past.since + number * past.step).timestamp() for number in range(past.length)]
-    return {
-        pod: _pairs(times, track, failed.get(pod), missing=0.0)
-        for track in total
-        if (pod := track.labels.get(label, ""))
+async def _slow(query: HistogramQuery, pasts: Pasts, asking: Asking) -> dict[Past, SlowRequests]:
+    """How the slow requests of each part are told, that ends when the others do, as far as they are."""
+    histogram = await _narrowed(query, pasts, asking)
+    over, until = pasts.parts[0].over, pasts.until
+    known = await read(histogram.bounds_by(pasts.by, until))
+    found: dict[Place, list[Mapping[str, str]]] = {}
+    for labels in known:
+        found.setdefault(pasts.place(labels), []).append(labels)
+    bounds = {
+        part: [one for pod in part.pods for one in found.get((part.namespace, pod), ())]
+        for part in pasts.parts
     }
+    native: set[Place] = set()
+    if not all(SlowRequests.bounded(each) for each in bounds.values()):
+        native = {pasts.place(labels) for labels in await histogram.native_by(pasts.by, until)}
+    told = {
+        part: SlowRequests.of(
+            labels, over / query.unit, native=any((part.namespace, pod) in native for pod in part.pods)
+        )
+        for part, labels in bounds.items()
+    }
+    return {part: slow for part, slow in told.items() if slow is not None}
 
 
-def _pairs(
-    times: Sequence[float], first: Track, second: Track | None, *, missing: float | None = None
-) -> tuple[tuple[float, float] | None, ...]:
-    """Both series at each time that was asked for; `missing` stands for what the second lacks."""
-    pairs: list[tuple[float, float] | None] = []
-    for at in times:
-        one = first.values.get(at)
-        other = second.values.get(at, missing) if second is not None else missing
-        pairs.append(None if one is None or other is None else (one, other))
-    return tuple(pairs)
+async def _narrowed(query: HistogramQuery, pasts: Pasts, asking: Asking) -> HistogramAsking:
+    return await asking(replace(query, histogram=checked(lambda: pasts.narrowed(query.histogram))))
+
+
+def _pairs(times: Sequence[float], every: Track, bad: Track | None) -> tuple[tuple[float, float] | None, ...]:
+    """Requests and bad ones at each time that was asked for; where nothing is said of bad ones there were none."""
+    all_of, bad_of = every.values, bad.values if bad is not None else {}
+    return tuple(
+        [(one, bad_of.get(at, 0.0)) if (one := all_of.get(at)) is not None else None for at in times]
+    )

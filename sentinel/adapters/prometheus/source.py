@@ -1,7 +1,7 @@
 """Prometheus as a source of evidence: counters of each pod at explicit times, all workloads in one query."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from math import inf
 from typing import Protocol
@@ -12,13 +12,19 @@ from sentinel.adapters.prometheus.inspection import ServerReport, inspected
 from sentinel.adapters.prometheus.late.extents import LateSamples
 from sentinel.adapters.prometheus.late.lag import Lag
 from sentinel.adapters.prometheus.metricsql import as_promql
-from sentinel.adapters.prometheus.past import counted, counted_by, queries_of
+from sentinel.adapters.prometheus.past import counted_by, fitting, questions_of
 from sentinel.adapters.prometheus.refusing import checked
 from sentinel.adapters.prometheus.scrapes import USUAL, Scrapes
 from sentinel.adapters.prometheus.series.podless import unattributed
 from sentinel.adapters.prometheus.spans.counts import CountedSpans
 from sentinel.adapters.prometheus.spans.latencies import MeasuredSpans
-from sentinel.adapters.prometheus.spans.narrowing import Narrowing, Query, about_all
+from sentinel.adapters.prometheus.spans.narrowing import (
+    LONGEST,
+    LONGEST_METRICSQL,
+    Narrowing,
+    Query,
+    about_all,
+)
 from sentinel.adapters.prometheus.spans.questions import SeriesQuestions
 from sentinel.blocking import SharedAnswers, in_turn, side_by_side
 from sentinel.domain.errors import SourceError
@@ -139,17 +145,24 @@ class PrometheusSource:
             return ValueSample(at, missing=astray, scalar=answer.scalar)
         return ValueSample(at, tuple(sample.value for sample in answer.samples), scalar=answer.scalar)
 
-    async def history(self, query: CountQuery | HistogramQuery, past: Past) -> PastCounters:
-        """Counters of these pods over a longer time, by range queries; empty where no bucket bound is near `over`.
+    async def histories(
+        self, query: CountQuery | HistogramQuery, pasts: Sequence[Past]
+    ) -> tuple[PastCounters, ...]:
+        """Counters of each one's pods, by range queries about as many as a query can name.
 
-        Raises SourceError.
+        Empty where no bucket bound is near `over`. Raises SourceError.
         """
-        await self._scrapes.learn(checked(lambda: counted_by(query)), past.until)
-        asked = await queries_of(query, past, self._latencies.asking)
-        if asked is None:
-            return {}
-        total, errors = [await self._client.range(each, past.since, past.until, past.step) for each in asked]
-        return await asyncio.to_thread(counted, past, query.arms.pod_label, total, errors)
+        await self._scrapes.learn(checked(lambda: counted_by(query)), max(past.until for past in pasts))
+        longest = LONGEST_METRICSQL if (await self._client.backend()).metricsql else LONGEST
+        found: dict[Past, PastCounters] = {}
+        for named in fitting(query.arms, pasts, longest):
+            for about, *texts in await questions_of(query, named, self._latencies.asking):
+                total, errors = [
+                    await self._client.range(text, about.since, about.until, about.step) for text in texts
+                ]
+                counters = await asyncio.to_thread(about.counted, total, errors)
+                found.update(zip(about.parts, counters, strict=True))
+        return tuple([found.get(past, {}) for past in pasts])
 
     async def report(self, at: datetime) -> ServerReport:
         """What the server shows of itself. Raises SourceError."""

@@ -12,7 +12,7 @@ from sentinel.blocking import BlockingPool, ask_source
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason, Past, PastCounters, Span, ValueSample
 from sentinel.domain.policy.rules import CountQuery, HistogramQuery, ValueQuery
-from sentinel.minutes import Counted, minute_of, past_of, spans_of, whole_minutes
+from sentinel.minutes import Counted, minute_of, pasts_of, spans_of, whole_minutes
 from sentinel.requesting import proxies_of, retry_after, root_cause
 from sentinel.values import dataclass
 
@@ -77,12 +77,15 @@ class QuerySource:
         """Raises SourceError: there are no histograms of pods."""
         self._refuse()
 
-    async def history(self, query: CountQuery | HistogramQuery, past: Past) -> PastCounters:
+    async def histories(
+        self, query: CountQuery | HistogramQuery, pasts: Sequence[Past]
+    ) -> tuple[PastCounters, ...]:
         """Each pod's counts of whole minutes, added up. Raises SourceError."""
         if isinstance(query, HistogramQuery):
             self._refuse()
-        begin, end, step = minute_of(past.since), minute_of(past.until), int(past.step.total_seconds())
-        return past_of(await self._counted(self._counting(), query, begin, end, step), past)
+        begin, end = (minute_of(at) for at in (min(p.since for p in pasts), max(p.until for p in pasts)))
+        step = int(pasts[0].step.total_seconds())
+        return pasts_of(await self._counted(self._counting(), query, begin, end, step), pasts)
 
     def _counting(self) -> CountMinutes:
         if self._count is None:

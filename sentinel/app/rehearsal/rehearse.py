@@ -155,7 +155,8 @@ async def _answered(ask: Question, source: MetricSource) -> Answer:
                 f"{ask.query.source} cannot be rehearsed, only {source.name}.", reason=MissingReason.NO_DATA
             )
         if isinstance(ask, AskPast):
-            return await source.history(ask.query, ask.past)
+            (found,) = await source.histories(ask.query, (ask.past,))
+            return found
         match ask.query:
             case CountQuery():
                 return await source.counts(ask.query, ask.since, ask.until)

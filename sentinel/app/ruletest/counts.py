@@ -1,13 +1,13 @@
 """New Relic and CloudWatch in a test: counts of the input series that a query's conditions select."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import NoReturn
 
 from sentinel.app.ruletest.series import counted_by_minute
 from sentinel.domain.errors import SourceError
-from sentinel.domain.evidence import MissingReason, Past, PastCounters, Span, ValueSample
+from sentinel.domain.evidence import MissingReason, Past, Span, ValueSample
 from sentinel.domain.policy.rules import CountQuery, HistogramQuery, ValueQuery
 from sentinel.minutes import MINUTE, Counted, spans_of, whole_minutes
 from sentinel.policies.ruletest.cases import Case
@@ -53,7 +53,7 @@ class MemoryCounts:
         """Raises SourceError."""
         self._refuse(query.expression, "write the rule's `answers` instead")
 
-    async def history(self, query: CountQuery | HistogramQuery, past: Past) -> PastCounters:
+    async def histories(self, query: CountQuery | HistogramQuery, pasts: Sequence[Past]) -> NoReturn:
         """Raises SourceError: a test's series begin with its rollout."""
         raise SourceError("A test has no data from before its rollout.", reason=MissingReason.NO_DATA)
 

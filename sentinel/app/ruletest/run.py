@@ -160,7 +160,8 @@ async def _answer(
     scripted = answers.get(ask.rule.name)
     try:
         if isinstance(ask, AskPast):
-            return await source.history(ask.query, ask.past)
+            (found,) = await source.histories(ask.query, (ask.past,))
+            return found
         if isinstance(ask.query, CountQuery):
             return await source.counts(ask.query, ask.since, ask.until)
         if isinstance(ask.query, HistogramQuery):

@@ -12,7 +12,7 @@ A source that asks to be left alone for some time (`Retry-After`) is left alone 
 import logging
 import math
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 
 from sentinel.backoff import Backoff
@@ -62,7 +62,9 @@ class Breaker(WrappedSource):
         self._probing = False
         self._telemetry.gauge(MetricName.SOURCE_CIRCUIT_OPEN, 0, source=self.name)
 
-    async def history(self, query: CountQuery | HistogramQuery, past: Past) -> PastCounters:
+    async def histories(
+        self, query: CountQuery | HistogramQuery, pasts: Sequence[Past]
+    ) -> Sequence[PastCounters]:
         """The source's answer. Raises SourceError, at once while the circuit is open.
 
         Such a large query may fail where others are answered: its failure does not open the circuit, and it does not
@@ -72,7 +74,7 @@ class Breaker(WrappedSource):
             raise self._left_alone(self._last)
         self._heed_wish()
         try:
-            return await self._source.history(query, past)
+            return await self._source.histories(query, pasts)
         except SourceError as error:
             self._note_wish(error)
             raise

@@ -1,6 +1,6 @@
 """A metrics source whose every question is timed, traced, and tells how old its evidence is."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 
 from sentinel.domain.evidence import Past, PastCounters
@@ -20,10 +20,12 @@ class ObservedSource(WrappedSource):
         self._tracer = tracer
         self._newest: datetime | None = None
 
-    async def history(self, query: CountQuery | HistogramQuery, past: Past) -> PastCounters:
+    async def histories(
+        self, query: CountQuery | HistogramQuery, pasts: Sequence[Past]
+    ) -> Sequence[PastCounters]:
         """The other's counters of a longer time; they do not show how old the newest evidence is."""
         with self._tracer.span("collect", source=self.name, asked="history"):
-            return await self._source.history(query, past)
+            return await self._source.histories(query, pasts)
 
     async def _asked(self, what: str, until: datetime, ask: Callable[[], Awaitable[Answered]]) -> Answered:
         if self._newest is None:  # what was before the first question is nobody's evidence

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import field
 from datetime import datetime
 from typing import Generic, TypeVar
@@ -10,11 +10,11 @@ from typing import Generic, TypeVar
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import Past, PastCounters
 from sentinel.domain.policy.policy import Policy
-from sentinel.domain.policy.rules import ErrorRateRule, LatencyRule
+from sentinel.domain.policy.rules import CountQuery, ErrorRateRule, HistogramQuery, LatencyRule
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
 from sentinel.domain.workload.facts import Workload, WorkloadKey
-from sentinel.engine.arms.variables import Variables, render_query, variables_of
+from sentinel.engine.arms.variables import render_query, variables_of
 from sentinel.engine.evidence.history import CALIBRATION, candidate_pods, past_of
 from sentinel.engine.evidence.schedule import stable_of
 from sentinel.engine.evidence.starting import last_starts_of
@@ -22,13 +22,12 @@ from sentinel.engine.statistics.calibration import Calibration, calibrate, windo
 from sentinel.engine.statistics.starts import StartProfile
 from sentinel.metric_names import MetricName
 from sentinel.ports import MetricSource, Telemetry
+from sentinel.runtime.evidence.pastbatches import Answer, PastBatches, PastQuestion
 from sentinel.runtime.evidence.timing import timing_of
 from sentinel.values import dataclass
 
 log = logging.getLogger(__name__)
 
-AT_A_TIME = 2
-"""Of a release of everything at once, so many rollouts' pasts are asked for at the same time."""
 MOST_ATTEMPTS = 4
 
 _Learnt = TypeVar("_Learnt", Calibration, StartProfile)
@@ -40,7 +39,7 @@ class _Lesson(Generic[_Learnt]):
 
     attempts: int = 0
     last: datetime | None = None
-    task: asyncio.Task[None] | None = None
+    question: PastQuestion | None = None
     learnt: _Learnt | None = None
 
 
@@ -60,12 +59,14 @@ class _Lessons:
     calibrations: dict[str, _Lesson[Calibration]] = field(default_factory=dict)
     starts: dict[str, _Lesson[StartProfile]] = field(default_factory=dict)
 
-    @property
-    def tasks(self) -> list[asyncio.Task[None]]:
-        """The questions under way."""
-        of_errors = [lesson.task for lesson in self.calibrations.values()]
-        of_starts = [lesson.task for lesson in self.starts.values()]
-        return [task for task in (*of_errors, *of_starts) if task is not None]
+    def cancel(self) -> None:
+        """Wait for nothing any longer."""
+        for question in self._questions():
+            question.cancel()
+
+    def _questions(self) -> Iterator[PastQuestion]:
+        yield from (one.question for one in self.calibrations.values() if one.question is not None)
+        yield from (one.question for one in self.starts.values() if one.question is not None)
 
 
 class PastReader:
@@ -85,7 +86,7 @@ class PastReader:
         self._wake = wake
         self._telemetry = telemetry
         self._rollouts: dict[str, _Lessons] = {}
-        self._turns = asyncio.Semaphore(AT_A_TIME)
+        self._batches = PastBatches(sources)
 
     def learnt(self, record: Record) -> Mapping[str, Calibration]:
         """How errors cluster, as far as a rollout has learnt, by rule."""
@@ -116,15 +117,12 @@ class PastReader:
 
     def _drop(self, name: str) -> None:
         lessons = self._rollouts.pop(name, None)
-        for task in lessons.tasks if lessons is not None else ():
-            task.cancel()
+        if lessons is not None:
+            lessons.cancel()
 
     async def close(self) -> None:
         """Cancel every question."""
-        tasks = [task for lessons in self._rollouts.values() for task in lessons.tasks]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._batches.close()
         self._rollouts.clear()
 
     def _request_rule(
@@ -162,39 +160,34 @@ class PastReader:
         """Ask, unless the answer is known or under way, or was asked for a moment ago or too often."""
         tick = timing_of(self._sources.get(rule.query.source)).tick(rule)
         waits = lesson.last is not None and now - lesson.last < tick
-        if lesson.learnt is not None or lesson.task is not None or waits or lesson.attempts >= MOST_ATTEMPTS:
+        known = lesson.learnt is not None or (lesson.question is not None and not lesson.question.over)
+        if known or waits or lesson.attempts >= MOST_ATTEMPTS:
             return
         variables = variables_of(workload, stable_of(workload, record))
+        if isinstance(rule, ErrorRateRule):
+            query: CountQuery | HistogramQuery = render_query(rule.query, variables)
+        else:
+            query = render_query(rule.query, variables)
         lesson.attempts, lesson.last = lesson.attempts + 1, now
 
-        async def learn() -> None:
-            try:
-                async with self._turns:
-                    counters = await self._ask(rule, variables, topic.past)
-                    lesson.learnt = await asyncio.to_thread(topic.teach, counters)
+        async def take(answer: Answer) -> None:
+            if isinstance(answer, SourceError):
+                self._note_failure(lesson, topic.title, record, query.source, answer)
+                return
+            lesson.learnt = await asyncio.to_thread(topic.teach, answer)
+            if not question.over:
                 self._wake(record.key)
-            except SourceError as error:
-                if not error.asked:
-                    lesson.attempts -= 1
-                    return
-                # Nothing is lost but precision: what is remembered, or the default, goes on being used.
-                log.info(
-                    "the measurements of the %s before %s are not available yet: %s",
-                    topic.title,
-                    record.name,
-                    error,
-                )
-                self._telemetry.count(
-                    MetricName.EVIDENCE_MISSING_TOTAL, source=rule.query.source, reason=error.reason
-                )
-            finally:
-                lesson.task = None
 
-        name = f"learn {topic.title} {record.name}/{rule.name}"
-        lesson.task = asyncio.get_running_loop().create_task(learn(), name=name)
+        question = PastQuestion(query, topic.past, lesson.attempts, take)
+        lesson.question = question
+        self._batches.ask(question)
 
-    async def _ask(self, rule: ErrorRateRule | LatencyRule, variables: Variables, past: Past) -> PastCounters:
-        source = self._sources[rule.query.source]
-        if isinstance(rule, ErrorRateRule):
-            return await source.history(render_query(rule.query, variables), past)
-        return await source.history(render_query(rule.query, variables), past)
+    def _note_failure(
+        self, lesson: _Lesson[_Learnt], title: str, record: Record, source: str, error: SourceError
+    ) -> None:
+        if not error.asked:
+            lesson.attempts -= 1
+            return
+        # Nothing is lost but precision: what is remembered, or the default, goes on being used.
+        log.info("the measurements of the %s before %s are not available yet: %s", title, record.name, error)
+        self._telemetry.count(MetricName.EVIDENCE_MISSING_TOTAL, source=source, reason=error.reason)

@@ -1,7 +1,7 @@
 """A metrics source around another one: every question of it passes one place."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
@@ -59,7 +59,9 @@ class WrappedSource(ABC):
         return await self._asked("value", at, lambda: self._source.value(query, at))
 
     @abstractmethod
-    async def history(self, query: CountQuery | HistogramQuery, past: Past) -> PastCounters:
+    async def histories(
+        self, query: CountQuery | HistogramQuery, pasts: Sequence[Past]
+    ) -> Sequence[PastCounters]:
         """The other's counters of a longer time: a separate kind of query."""
 
     @abstractmethod

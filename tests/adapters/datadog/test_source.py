@@ -359,7 +359,7 @@ async def test_the_hour_before_is_added_up_by_the_minute() -> None:
             fake.count(HITS, minute, hits, *pod("a"))
             fake.count(HITS, minute, hits, *pod("other"))
         fake.count(ERRORS, 1, 9, *pod("a"))
-        found = await source.history(QUERY, past)
+        (found,) = await source.histories(QUERY, (past,))
     assert {name: list(counters) for name, counters in found.items()} == {
         "a": [(0, 0), (100, 0), (300, 9), (700, 9)]
     }
@@ -369,7 +369,7 @@ async def test_latency_has_no_past() -> None:
     """What cannot be judged as latency teaches nothing either."""
     past = Past("shop", ("a",), START, START + timedelta(minutes=3), timedelta(minutes=1), over=1.0)
     async with datadog() as (_, source):
-        assert await source.history(HistogramQuery("datadog", "trace.http.request"), past) == {}
+        assert await source.histories(HistogramQuery("datadog", "trace.http.request"), (past,)) == ({},)
 
 
 async def test_another_namespace_tag_is_grouped_by() -> None:

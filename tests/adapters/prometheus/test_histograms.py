@@ -156,27 +156,29 @@ async def test_the_hour_before_of_ranges_counts_those_above_the_limit() -> None:
     """Ranges that begin at the limit or over it are slow."""
     async with prometheus(backend=MetricsBackend(metricsql=True)) as (fake, client):
         texts = ("1.000e-01...1.136e-01", "5.995e-01...6.813e-01")
-        fake.answers[f"count by (le, vmrange) (took_bucket{{{ONLY}}})"] = [({"vmrange": t}, 1) for t in texts]
+        fake.answers[f"count by (pod, le, vmrange) (took_bucket{{{ONLY}}})"] = [
+            ({"pod": "a", "vmrange": t}, 1) for t in texts
+        ]
         fake.ranges[f'sum by (pod) (took_bucket{{{ONLY},vmrange!=""}})'] = [({"pod": "a"}, [10, 20, 30])]
         slow = f'sum by (pod) (took_bucket{{{ONLY},vmrange=~"5\\\\.995e-01\\\\.\\\\.\\\\.6\\\\.813e-01"}})'
         fake.ranges[slow] = [({"pod": "a"}, [1, 1, 2])]
-        found = await PrometheusSource(client).history(QUERY, PAST)
+        (found,) = await PrometheusSource(client).histories(QUERY, (PAST,))
     assert found == {"a": ((10, 1), (20, 1), (30, 2))}
 
 
 async def test_the_hour_before_knows_both_spellings_of_a_bound() -> None:
     """Series from before and after an upgrade are one counter."""
     async with prometheus() as (fake, client):
-        fake.answers[f"count by (le, vmrange) (took_bucket{{{ONLY}}})"] = [
-            ({"le": text}, 1) for text in ("0.50", "0.5", "+Inf")
+        fake.answers[f"count by (pod, le, vmrange) (took_bucket{{{ONLY}}})"] = [
+            ({"pod": "a", "le": text}, 1) for text in ("0.50", "0.5", "+Inf")
         ]
         every, within = (
             f"max by (pod) (sum by (pod, le) (took_bucket{{{ONLY},le=~{texts}}}))"
-            for texts in ('"\\\\+Inf"', '"0\\\\.50|0\\\\.5"')
+            for texts in ('"\\\\+Inf"', '"0\\\\.5|0\\\\.50"')
         )
         fake.ranges[every] = [({"pod": "a"}, [10, 20, 30])]
         fake.ranges[f"{every} - {within}"] = [({"pod": "a"}, [0, 1, 2])]
-        found = await PrometheusSource(client).history(QUERY, PAST)
+        (found,) = await PrometheusSource(client).histories(QUERY, (PAST,))
     assert found == {"a": ((10, 0), (20, 1), (30, 2))}
 
 

@@ -19,7 +19,7 @@ ONLY = 'pod=~"web-a|web\\\\.b",namespace="shop"'
 TOTAL = f'sum by (pod) (requests{{job="web",{ONLY}}})'
 ERRORS = f"sum by (pod) (failures{{{ONLY}}})"
 LATENCY = HistogramQuery("prometheus", "seconds")
-BUCKETS = f"count by (le, vmrange) (seconds_bucket{{{ONLY}}})"
+BUCKETS = f"count by (pod, le, vmrange) (seconds_bucket{{{ONLY}}})"
 
 
 def pod(name: str, **labels: str) -> dict[str, str]:
@@ -31,7 +31,7 @@ async def test_each_pod_has_its_counters_at_every_step() -> None:
     async with prometheus() as (fake, client):
         fake.ranges[TOTAL] = [(pod("web-a"), [10, 20, 35]), (pod("web.b"), [1, 2, 3])]
         fake.ranges[ERRORS] = [(pod("web-a"), [1, 1, 2])]
-        found = await PrometheusSource(client).history(QUERY, PAST)
+        (found,) = await PrometheusSource(client).histories(QUERY, (PAST,))
     assert found == {
         "web-a": ((10, 1), (20, 1), (35, 2)),
         "web.b": ((1, 0), (2, 0), (3, 0)),
@@ -42,7 +42,7 @@ async def test_a_time_without_a_sample_is_a_gap() -> None:
     """A pod that was not scraped, or has no number, has nothing at that time."""
     async with prometheus() as (fake, client):
         fake.ranges[TOTAL] = [(pod("web-a"), [None, "NaN", 35])]
-        found = await PrometheusSource(client).history(QUERY, PAST)
+        (found,) = await PrometheusSource(client).histories(QUERY, (PAST,))
     assert found == {"web-a": (None, None, (35, 0))}
 
 
@@ -52,12 +52,12 @@ async def test_another_pod_label_is_used() -> None:
     matchers = ONLY.replace("pod=", "kubernetes_pod=")
     async with prometheus() as (fake, client):
         fake.ranges[f"sum by (kubernetes_pod) (r{{{matchers}}})"] = [({"kubernetes_pod": "web-a"}, [1, 2, 3])]
-        found = await PrometheusSource(client).history(query, PAST)
+        (found,) = await PrometheusSource(client).histories(query, (PAST,))
     assert found == {"web-a": ((1, 0), (2, 0), (3, 0))}
 
 
 def slow(fake: FakePrometheus, *bounds: str) -> None:
-    fake.answers[BUCKETS] = [({"le": bound}, 1) for bound in bounds]
+    fake.answers[BUCKETS] = [(pod("web-a", le=bound), 1) for bound in bounds]
 
 
 async def test_slow_requests_are_those_over_the_bound_at_the_limit() -> None:
@@ -70,7 +70,7 @@ async def test_slow_requests_are_those_over_the_bound_at_the_limit() -> None:
         )
         fake.ranges[every] = [(pod("web-a"), [10, 20, 30])]
         fake.ranges[f"{every} - {within}"] = [(pod("web-a"), [1, 3, 5])]
-        found = await PrometheusSource(client).history(LATENCY, PAST)
+        (found,) = await PrometheusSource(client).histories(LATENCY, (PAST,))
     assert found == {"web-a": ((10, 1), (20, 3), (30, 5))}
 
 
@@ -78,7 +78,7 @@ async def test_a_histogram_that_ends_below_the_limit_teaches_nothing() -> None:
     """Where all that is too slow falls into the last bucket there is nothing to count."""
     async with prometheus() as (fake, client):
         slow(fake, "0.25", "+Inf")
-        assert await PrometheusSource(client).history(LATENCY, PAST) == {}
+        assert await PrometheusSource(client).histories(LATENCY, (PAST,)) == ({},)
         assert len(fake.asked) == 1
 
 
@@ -87,7 +87,7 @@ async def test_what_is_no_matrix_is_refused_by_name() -> None:
     async with prometheus() as (fake, client):
         fake.extra = {"data": {"resultType": "matrix", "result": [{"metric": {}}]}}
         with pytest.raises(SourceError, match="is not in the format of Prometheus' API") as caught:
-            await PrometheusSource(client).history(QUERY, PAST)
+            await PrometheusSource(client).histories(QUERY, (PAST,))
     assert caught.value.reason == MissingReason.SOURCE_REFUSED
 
 
@@ -97,5 +97,5 @@ async def test_another_namespace_label_is_used() -> None:
     matchers = ONLY.replace("namespace=", "kubernetes_namespace=")
     async with prometheus() as (fake, client):
         fake.ranges[f"sum by (pod) (r{{{matchers}}})"] = [({"pod": "web-a"}, [1, 2, 3])]
-        found = await PrometheusSource(client).history(query, PAST)
+        (found,) = await PrometheusSource(client).histories(query, (PAST,))
     assert found == {"web-a": ((1, 0), (2, 0), (3, 0))}

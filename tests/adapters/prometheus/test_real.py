@@ -15,7 +15,7 @@ from sentinel.adapters.prometheus.http.client import PrometheusClient, Prometheu
 from sentinel.adapters.prometheus.rules import PrometheusAlertRules
 from sentinel.adapters.prometheus.source import PrometheusSource
 from sentinel.domain.errors import SourceError
-from sentinel.domain.evidence import MissingReason, Reading, Span, Subject
+from sentinel.domain.evidence import MissingReason, Past, Reading, Span, Subject
 from sentinel.domain.policy.rules import Arms, CountQuery, HistogramQuery, ValueQuery
 from tests.support.prometheus import Target, real_prometheus
 
@@ -256,3 +256,52 @@ async def test_pods_in_flight_are_counted_among_many_as_with_all(world: World) -
     everything = await world.source.counts(query, since, until)
     assert list(some) == [span for span in everything if span.subject.pod in wanted]
     assert {span.after.values["total"] for span in some if span.after} == {149}
+
+
+@pytest.mark.parametrize("counted", ["errors", "slow requests"])
+async def test_the_past_of_two_rollouts_comes_in_one_question(
+    world: World, counted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each has just what it has alone, in namespaces whose pods have the same names, at times of its own."""
+    series = f"past_{counted[0]}"
+
+    def page(*counts: int) -> str:
+        places = (("north", "web-0"), ("north", "web-1"), ("south", "web-0"))
+        lines = []
+        for (namespace, pod), total in zip(places, counts, strict=True):
+            labels = f'namespace="{namespace}",pod="{pod}"'
+            lines += [
+                f'{series}_total{{{labels},code="{code}"}} {total // by}' for code, by in ((200, 1), (500, 9))
+            ]
+            buckets = (("0.2", 2), ("0.5" if namespace == "north" else "0.50", 1), ("+Inf", 1))
+            lines += [f'{series}_bucket{{{labels},le="{le}"}} {total // by}' for le, by in buckets]
+        return "\n".join(lines) + "\n"
+
+    asked: list[str] = []
+    ask = world.client.range
+
+    async def counting(query: str, since: datetime, until: datetime, step: timedelta) -> object:
+        asked.append(query)
+        return await ask(query, since, until, step)
+
+    monkeypatch.setattr(world.client, "range", counting)
+    second = timedelta(seconds=1)
+    world.page["past"] = page(90, 180, 270)
+    await world.scraped()
+    world.page["past"] = page(99, 198, 900)
+    await world.scraped()
+    now = just_now().replace(microsecond=0)
+    pasts = (
+        Past("north", ("web-0", "web-1"), now - 4 * second, now, second, over=0.2),
+        Past("south", ("web-0",), now - 2 * second, now, second, over=0.2),
+    )
+    query: CountQuery | HistogramQuery = HistogramQuery("prometheus", f"{series}_bucket")
+    if counted == "errors":
+        query = CountQuery("prometheus", f"{series}_total", f'{series}_total{{code="500"}}')
+    together = await world.source.histories(query, pasts)
+    assert len(asked) == 2
+    alone = [(await world.source.histories(query, (past,)))[0] for past in pasts]
+    assert list(together) == alone
+    assert [sorted(found) for found in together] == [["web-0", "web-1"], ["web-0"]]
+    assert len({values[-1] for found in together for values in found.values()}) == 3
+    world.page.pop("past")

@@ -276,7 +276,7 @@ async def test_the_hour_before_is_asked_for_by_quoted_labels() -> None:
     past = Past("market", ("till-1",), NOW - timedelta(minutes=1), NOW, timedelta(minutes=1))
     query = CountQuery("prometheus", "hits", "faults", Arms(pod_label="k8s.pod.name"))
     async with prometheus() as (fake, client):
-        await PrometheusSource(client).history(query, past)
+        await PrometheusSource(client).histories(query, (past,))
         assert fake.asked[0][0] == (
             'sum by ("k8s.pod.name") (hits{"k8s.pod.name"=~"till-1",namespace="market"})'
         )

@@ -84,8 +84,8 @@ PAST = Past("shop", ("a",), NOW - timedelta(hours=1), NOW, timedelta(minutes=1))
 QUESTIONS: dict[str, Asking] = {
     "an instant query": lambda client: client.instant("up", NOW),
     "a range query": lambda client: client.range("up", NOW, NOW, timedelta(seconds=15)),
-    "the hour before": lambda client: PrometheusSource(client).history(
-        CountQuery("prometheus", "a", "b"), PAST
+    "the hour before": lambda client: PrometheusSource(client).histories(
+        CountQuery("prometheus", "a", "b"), (PAST,)
     ),
     "a rehearsal": lambda client: MetricHistory(client).range("up", NOW, NOW, timedelta(seconds=15)),
     "the alert rules": lambda client: client.get("/api/v1/rules", {}),

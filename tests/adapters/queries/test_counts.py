@@ -166,7 +166,7 @@ async def test_the_hour_before_is_read_in_steps() -> None:
     """Each pod's counts add up; a step without points counts nothing."""
     region = Region(TOTAL=[page(("a", {0: 10, 2: 5}))], ERRORS=[page(("a", {2: 1}))])
     source = QuerySource("it", lambda *_: (), count=CloudWatch(lambda: region).count, timeout=5.0, threads=1)
-    past = await source.history(QUERY, Past("shop", ("a",), NOON, NOON + 3 * MINUTE, MINUTE))
+    (past,) = await source.histories(QUERY, (Past("shop", ("a",), NOON, NOON + 3 * MINUTE, MINUTE),))
     source.close()
     assert past == {"a": ((0, 0), (10, 0), (10, 0), (15, 1))}
 

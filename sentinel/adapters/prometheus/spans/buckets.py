@@ -1,6 +1,6 @@
 """Asks for histograms, whichever form the server keeps them in: by bound, by `vmrange`, or as native ones."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import field
 from datetime import datetime, timedelta
 
@@ -11,9 +11,7 @@ from sentinel.adapters.prometheus.series.strays import Asking
 from sentinel.adapters.prometheus.spans.assembly import subjects_of
 from sentinel.adapters.prometheus.spans.histograms import (
     HistogramAnswer,
-    as_number,
     newest_spelling,
-    range_of,
     spelt_twice,
 )
 from sentinel.adapters.prometheus.spans.layouts import Layouts
@@ -21,8 +19,6 @@ from sentinel.blocking import Together, side_by_side
 from sentinel.domain.evidence import Subject
 from sentinel.domain.policy.rules import HistogramQuery
 from sentinel.engine.arms.selector import label_name
-from sentinel.engine.arms.variables import alternation
-from sentinel.engine.statistics.histograms import limit_edge
 from sentinel.values import dataclass, replace
 
 NONE = InstantAnswer(())
@@ -85,36 +81,15 @@ class HistogramAsking:
         )
         return HistogramAnswer.of(whole, native, self._whose)
 
-    async def totals_and_slow(self, over: float, at: datetime) -> tuple[str, str] | None:
-        """The queries, by pod, of all requests and of those slower than `over` seconds; None where no bound tells them.
+    async def bounds_by(self, labels: str, at: datetime) -> Sequence[Mapping[str, str]]:
+        """Which bounds, or ranges, the buckets of each value of these labels have."""
+        known = await self.ask(f"count by ({labels}, le, vmrange) ({self.series.bucket})", at)
+        return [sample.labels for sample in known.samples]
 
-        They are counted at the first bound from there on; of native histograms within a bucket as PromQL has it.
-        """
-        limit, series = over / self.query.unit, self.series
-        by = label_name(self.query.arms.pod_label)
-        known = await self.ask(f"count by (le, vmrange) ({series.bucket})", at)
-        bounds = _spellings(known, "le")
-        if bounds:
-            edge = limit_edge(sorted(bounds), limit)
-            if edge is None:
-                return None
-            every, within = (self._up_to(bounds[bound], by) for bound in (max(bounds), edge))
-            return every, f"{every} - {within}"
-        ranges = [text for sample in known.samples if (text := sample.labels.get("vmrange"))]
-        if ranges:
-            slow = tuple(sorted(text for text in ranges if range_of(text)[0] >= limit * (1 - 1e-9)))
-            every = selectors.narrowed(series.bucket, ("vmrange", "!=", ""))
-            above = selectors.narrowed(series.bucket, ("vmrange", "=~", alternation(slow or ("none",))))
-            return f"sum by ({by}) ({every})", f"sum by ({by}) ({above})"
-        if (await self._native(f"sum({series.native})", at)).samples:
-            whole = f"sum by ({by}) ({series.native})"
-            every = f"histogram_count({whole})"
-            return every, f"round({every} * (1 - histogram_fraction(-Inf, {limit:.12g}, {whole})))"
-        return None
-
-    def _up_to(self, spellings: tuple[str, ...], by: str) -> str:
-        bucket = selectors.narrowed(self.series.bucket, ("le", "=~", alternation(spellings)))
-        return f"max by ({by}) (sum by ({by}, le) ({bucket}))"
+    async def native_by(self, labels: str, at: datetime) -> Sequence[Mapping[str, str]]:
+        """Of which values of these labels there are native histograms."""
+        found = await self._native(f"sum by ({labels}) ({self.series.native})", at)
+        return [sample.labels for sample in found.samples]
 
     async def _native(self, query: str, at: datetime) -> InstantAnswer:
         """The native histograms among an answer; MetricsQL has no such type."""
@@ -129,14 +104,3 @@ class HistogramAsking:
 
     def _whose(self, samples: Sequence[Sample]) -> Sequence[Subject]:
         return subjects_of(samples, self.query.arms)
-
-
-def _spellings(known: InstantAnswer, label: str) -> dict[float, tuple[str, ...]]:
-    """Each bound with all the texts that it is written as."""
-    found: dict[float, tuple[str, ...]] = {}
-    for sample in known.samples:
-        text = sample.labels.get(label, "")
-        number = as_number(text)
-        if number is not None:
-            found[number] = (*found.get(number, ()), text)
-    return found
