@@ -17,7 +17,7 @@ from clustersim.virtual_time import VirtualTimeLoop
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason, Past, PastCounters
 from sentinel.domain.policy.rules import CountQuery, HistogramQuery
-from sentinel.runtime.evidence.pastbatches import (
+from sentinel.runtime.evidence.past.batches import (
     AT_A_TIME,
     FEWER_EACH_TIME,
     MOST_SAMPLES,
@@ -102,11 +102,29 @@ async def test_one_rollout_is_asked_about_at_once() -> None:
     assert rollouts.source.asked == [(about,)]
 
 
+async def test_one_that_comes_soon_after_waits_for_more_of_its_kind() -> None:
+    """A rule that is judged every five seconds asks once a second; another rule's question is another kind."""
+    source = Source()
+    rollouts = Rollouts(source)
+    first, *others = [past() for _ in range(9)]
+    rollouts.ask(first)
+    for about in others:
+        await asyncio.sleep(0.1)
+        rollouts.ask(about)
+    assert source.asked == [(first,)]
+    other = past()
+    rollouts.ask(other, query=CountQuery("prometheus", "other", "e"))
+    await asyncio.sleep(0.05)
+    assert source.asked == [(first,), (other,)]
+    await asyncio.sleep(0.2)
+    assert source.asked[2:] == [tuple(others)]
+
+
 async def test_those_that_wait_for_their_turn_are_one_question() -> None:
-    """Twenty rollouts within a minute, in two namespaces, are asked about with the first of them."""
+    """Fifteen rollouts within a minute, in two namespaces, are asked about with the first of them."""
     rollouts = Rollouts(Source())
     rollouts.fill_turns()
-    waiting = [past(since=n % 12, namespace="shop" if n % 2 else "mart") for n in range(20)]
+    waiting = [past(since=n % 12, namespace="shop" if n % 2 else "mart") for n in range(15)]
     for about in waiting:
         rollouts.ask(about)
     await asyncio.sleep(3)

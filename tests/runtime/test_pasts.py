@@ -18,7 +18,7 @@ from sentinel.domain.policy.rules import CountQuery, ErrorRateRule, HistogramQue
 from sentinel.domain.record.state import Phase
 from sentinel.engine.evidence.history import CALIBRATION
 from sentinel.engine.statistics.calibration import Calibration
-from sentinel.runtime.evidence.pasts import MOST_ATTEMPTS, PastReader
+from sentinel.runtime.evidence.past.reader import MOST_ATTEMPTS, PastReader
 from tests.engine.builders import PLAIN, in_state, rollout
 from tests.engine.snapshots import OLD, at, pod
 from tests.runtime.doubles import Counts

@@ -9,7 +9,7 @@ from weakref import WeakValueDictionary
 from msgspec import DecodeError, Raw
 from msgspec.json import Decoder
 
-from sentinel.adapters.prometheus.elements import Element
+from sentinel.adapters.prometheus.elements import Element, Series, pairs
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason
 from sentinel.values import dataclass
@@ -70,9 +70,12 @@ def parse_range(result: object, query: str) -> tuple[Track, ...]:
 
 def _track(element: object, query: str) -> Track:
     try:
-        labels, pairs = element["metric"], element["values"]  # type: ignore[index]
-        values = ((float(at), float(value)) for at, value in pairs)
-        return Track(dict(labels), {at: value for at, value in values if math.isfinite(value)})
+        if isinstance(element, Series):
+            labels, sent = _sent(element.metric, query), pairs(element.values)
+        else:
+            labels, sent = dict(element["metric"]), element["values"]  # type: ignore[index]
+        values = ((float(at), float(value)) for at, value in sent)
+        return Track(labels, {at: value for at, value in values if math.isfinite(value)})
     except (TypeError, KeyError, ValueError) as error:
         raise _strange(query) from error
 
@@ -89,6 +92,8 @@ def parse(result: object, query: str) -> InstantAnswer:
         return InstantAnswer(
             tuple([Sample(_sent(one.metric, query), _as_number(one.value[1], query)) for one in result])
         )
+    if result and isinstance(result[0], Series):
+        raise _range_vector(query)
     if result and not isinstance(result[0], Mapping):
         return InstantAnswer((Sample({}, _number(result, query)),), scalar=True)
     return InstantAnswer(tuple([_sample(element, query) for element in result]))
@@ -134,10 +139,7 @@ def _sample(element: object, query: str) -> Sample:
     if not isinstance(element, dict) or not isinstance(element.get("metric"), dict):
         raise _strange(query)
     if "values" in element:
-        raise SourceError(
-            f"The query {query!r} gives a range vector; a rule needs an instant vector or a scalar.",
-            reason=MissingReason.BAD_QUERY,
-        )
+        raise _range_vector(query)
     try:
         labels = _labels(element["metric"])
     except TypeError as error:
@@ -203,6 +205,13 @@ def _as_number(value: object, query: str) -> float:
         raise SourceError(
             f"The query {query!r} gives the text {value!r}, not a number.", reason=MissingReason.BAD_QUERY
         ) from error
+
+
+def _range_vector(query: str) -> SourceError:
+    return SourceError(
+        f"The query {query!r} gives a range vector; a rule needs an instant vector or a scalar.",
+        reason=MissingReason.BAD_QUERY,
+    )
 
 
 def _strange(query: str) -> SourceError:

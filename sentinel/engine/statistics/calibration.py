@@ -10,7 +10,7 @@ pods; bets are not divided by that one, which costs far more power than the plac
 alarms (see docs/judgement.md).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import islice, pairwise
 from math import inf, log, sqrt
 
@@ -193,11 +193,12 @@ def _unproven(bets: Sequence[Sequence[float]], discount: float) -> float:
 
 def _merged(windows: Sequence[Window]) -> Window:
     """What each pod counted in several windows together."""
-    merged: dict[str, Counts] = {}
+    merged: dict[str, tuple[int, int]] = {}
     for window in windows:
         for pod, counts in window.items():
-            merged[pod] = merged.get(pod, Counts()) + counts
-    return merged
+            total, errors = merged.get(pod, (0, 0))
+            merged[pod] = total + counts.total, errors + counts.errors
+    return {pod: Counts(*both) for pod, both in merged.items()}
 
 
 def _groups(windows: Sequence[Window], size: int) -> list[frozenset[str]]:
@@ -212,15 +213,19 @@ def _groups(windows: Sequence[Window], size: int) -> list[frozenset[str]]:
 
 def _placebos(windows: Sequence[Window], size: int, dispersion: float) -> Iterator[list[Sequence[float]]]:
     """For each group of pods the log gains of its comparison with the others, in the windows with errors."""
-    wholes = [sum(window.values(), Counts()) for window in windows]
+    wholes = [(window, _sum(window.values())) for window in windows]
+    erring = [(window, whole) for window, whole in wholes if whole.errors]
     for group in _groups(windows, size):
         bets: list[Sequence[float]] = []
-        for window, whole in zip(windows, wholes, strict=True):
-            if whole.errors:
-                ours = sum([window[pod] for pod in group if pod in window], Counts())
-                theirs = Counts(whole.total - ours.total, whole.errors - ours.errors)
-                bets.append(ratio_gains(ours, theirs, RATIOS, dispersion=dispersion))
+        for window, whole in erring:
+            ours = _sum([window[pod] for pod in group if pod in window])
+            bets.append(ratio_gains(ours, whole - ours, RATIOS, dispersion=dispersion))
         yield bets
+
+
+def _sum(several: Collection[Counts]) -> Counts:
+    """All of them together; an hour has tens of thousands, so that adding one to the other would take its time."""
+    return Counts(sum([counts.total for counts in several]), sum([counts.errors for counts in several]))
 
 
 def _strongest(bets: Sequence[Sequence[float]], discount: float, ceiling: float) -> float:
@@ -229,5 +234,6 @@ def _strongest(bets: Sequence[Sequence[float]], discount: float, ceiling: float)
     restraint = Restraint(discount=discount, ceiling=ceiling)
     for gains in bets:
         wealth = wealth.bet(restraint.limited(gains) if discount > 1 or ceiling < inf else gains)
-        strongest = max(strongest, wealth.log_e)
+        if wealth.most > strongest:
+            strongest = max(strongest, wealth.log_e)
     return strongest

@@ -20,7 +20,7 @@ from sentinel.runtime.evidence.inflight import PodsInFlight
 from sentinel.runtime.evidence.ledger import Ledger, MeasuredRollout
 from sentinel.runtime.evidence.measuring import Measurer
 from sentinel.runtime.evidence.neighbours import Neighbour, SurroundingsReader
-from sentinel.runtime.evidence.pasts import PastReader
+from sentinel.runtime.evidence.past.reader import PastReader
 from sentinel.runtime.evidence.spanindex import SpanIndex
 from sentinel.runtime.evidence.timetable import Timetable
 from sentinel.runtime.precedence import GiveWay, next_turn

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sentinel.adapters.prometheus import answers
-from sentinel.adapters.prometheus.elements import Element, as_documents, read
+from sentinel.adapters.prometheus.elements import Element, Series, as_documents, read
 from sentinel.domain.errors import SourceError
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
@@ -45,6 +45,43 @@ def test_an_answer_says_the_same_as_its_plain_json(answer: dict[str, Any]) -> No
     assert said(document) == said(plain)
     assert as_documents(document["data"]) == plain["data"]
     assert {**document, "data": None} == {**plain, "data": None}
+
+
+MOMENTS = st.tuples(st.floats(0, 2e9) | st.integers(0, 2_000_000_000), NUMBERS | st.integers(-1000, 1000))
+MATRICES = st.lists(
+    st.fixed_dictionaries(
+        {"metric": st.dictionaries(TEXTS, TEXTS, max_size=3), "values": st.lists(MOMENTS, max_size=4)}
+    ),
+    max_size=3,
+)
+
+
+def tracks(document: dict[str, Any]) -> object:
+    try:
+        return [
+            (dict(track.labels), track.values)
+            for track in answers.parse_range(document["data"]["result"], "up")
+        ]
+    except SourceError as error:
+        return f"{error.reason}: {error}"
+
+
+@given(MATRICES | RESULTS)
+def test_a_matrix_says_the_same_as_its_plain_json(result: object) -> None:
+    """Every value at its time, and what is refused."""
+    body = orjson.dumps({"status": "success", "data": {"resultType": "matrix", "result": result}})
+    document, plain = read(body), orjson.loads(body)
+    assert tracks(document) == tracks(plain)
+    assert said(document) == said(plain)
+    assert as_documents(document["data"]) == plain["data"]
+
+
+def test_a_matrix_of_numbers_makes_no_dictionaries() -> None:
+    """Its series are read one by one, so that nothing is held up for as long as all of them take."""
+    element = {"metric": {"pod": "a"}, "values": [[1.5, "2"], [2.5, "3"]]}
+    body = orjson.dumps({"status": "success", "data": {"resultType": "matrix", "result": [element]}})
+    (only,) = read(body)["data"]["result"]
+    assert isinstance(only, Series)
 
 
 def test_a_vector_of_numbers_makes_no_dictionaries() -> None:

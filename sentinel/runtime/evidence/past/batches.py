@@ -1,8 +1,8 @@
 """Puts questions about the past together: rollouts of one rule, released in the same minutes, ask for the same times.
 
-Those that wait for their turn are asked with the one whose turn it is, where that costs few samples that nobody wants.
-So the questions of a release of everything at once grow with what it has to tell, not with the number of rollouts; and
-a rollout that is alone waits for nobody.
+Those that wait are asked together where that costs few samples that nobody wants. A question is put at once; one like
+it only a moment later, with all that came meanwhile. So a rollout that is alone waits for nobody, and the questions of
+a release of everything at once grow with what there is to tell, not with the number of rollouts.
 """
 
 import asyncio
@@ -22,8 +22,14 @@ log = logging.getLogger(__name__)
 
 AT_A_TIME = 2
 """Of a release of everything at once, so many questions are under way at the same time."""
-MOST_SAMPLES = 100_000
-"""Pods times times that are asked for at once; what one rollout asks for alone may be more."""
+MOST_SAMPLES = 36_050
+"""Pods times times that are asked for at once: an hour of 50 pods at ticks of 5 s, which one rollout may ask for alone.
+An answer takes 6 MiB while it is read. What one rollout asks for alone may be more.
+"""
+GATHERED_FOR, OF_A_STEP = 1.0, 0.2
+"""So many seconds at most after a question one like it is put, and such a part of the step between its times: before
+the first tick of the rollout has ended, nothing is judged by the answer.
+"""
 FEWER_EACH_TIME = 4
 """So many times fewer at each further attempt: what took too long together is asked for nearly alone at the last."""
 MOST_UNWANTED = 0.5
@@ -101,6 +107,8 @@ class PastBatches:
         self._sources = sources
         self._lines: dict[_Kind, deque[PastQuestion]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._again_at: dict[_Kind, float] = {}
+        self._timer: asyncio.TimerHandle | None = None
 
     def ask(self, question: PastQuestion) -> None:
         """Stand in line: `take` is called with the answer, unless the question is cancelled before."""
@@ -110,33 +118,45 @@ class PastBatches:
     async def close(self) -> None:
         """Give everything up."""
         self._lines.clear()
+        self._begin()
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _begin(self) -> None:
-        while self._lines and len(self._tasks) < AT_A_TIME:
-            batch = self._gathered()
-            if batch.questions:
-                name = f"ask for the past of {len(batch.questions)}"
-                batch.task = asyncio.get_running_loop().create_task(self._serve(batch), name=name)
-                self._tasks.add(batch.task)
-                batch.task.add_done_callback(self._ended)
+        """Begin what is due and has a turn, and come back when the next is due."""
+        loop = asyncio.get_running_loop()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._again_at = {kind: at for kind, at in self._again_at.items() if loop.time() < at}
+        while len(self._tasks) < AT_A_TIME and (batch := self._gathered(loop.time())) is not None:
+            task = loop.create_task(self._serve(batch), name=f"ask for the past of {len(batch.questions)}")
+            batch.task = task
+            self._tasks.add(task)
+            task.add_done_callback(self._ended)
+        if self._lines and len(self._tasks) < AT_A_TIME:
+            self._timer = loop.call_at(min(self._again_at[kind] for kind in self._lines), self._begin)
 
-    def _gathered(self) -> _Batch:
-        """The next question with all that can be asked along; what waits no longer leaves the line.
+    def _gathered(self, now: float) -> _Batch | None:
+        """The next question that is due with all that can be asked along; what waits no longer leaves the line.
 
         The kinds take turns.
         """
-        kind = next(iter(self._lines))
-        batch, others = _Batch(), deque[PastQuestion]()
-        for question in self._lines.pop(kind):
-            if not question.over and not batch.joined_by(question):
-                others.append(question)
-        if others:
-            self._lines[kind] = others
-        return batch
+        for kind in [kind for kind in self._lines if kind not in self._again_at]:
+            batch, others = _Batch(), deque[PastQuestion]()
+            for question in self._lines.pop(kind):
+                if not question.over and not batch.joined_by(question):
+                    others.append(question)
+            if others:
+                self._lines[kind] = others
+            elif batch.questions:
+                step = batch.questions[0].past.step.total_seconds()
+                self._again_at[kind] = now + min(GATHERED_FOR, OF_A_STEP * step)
+            if batch.questions:
+                return batch
+        return None
 
     async def _serve(self, batch: _Batch) -> None:
         try:

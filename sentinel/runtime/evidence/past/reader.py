@@ -22,7 +22,7 @@ from sentinel.engine.statistics.calibration import Calibration, calibrate, windo
 from sentinel.engine.statistics.starts import StartProfile
 from sentinel.metric_names import MetricName
 from sentinel.ports import MetricSource, Telemetry
-from sentinel.runtime.evidence.pastbatches import Answer, PastBatches, PastQuestion
+from sentinel.runtime.evidence.past.batches import Answer, PastBatches, PastQuestion
 from sentinel.runtime.evidence.timing import timing_of
 from sentinel.values import dataclass
 
@@ -178,7 +178,7 @@ class PastReader:
             if not question.over:
                 self._wake(record.key)
 
-        question = PastQuestion(query, topic.past, lesson.attempts, take)
+        question: PastQuestion = PastQuestion(query, topic.past, lesson.attempts, take)
         lesson.question = question
         self._batches.ask(question)
 
