@@ -69,7 +69,7 @@ class Pasts:
         )
 
     def counted(self, total: Sequence[Track], errors: Sequence[Track]) -> tuple[PastCounters, ...]:
-        """Requests and errors of each part's pods; without a series of errors there were no errors.
+        """Requests and errors of each part's pods; 0 errors without a series of errors.
 
         Pure, to run in a thread.
         """
@@ -121,7 +121,7 @@ async def questions_of(
 ) -> list[tuple[Pasts, str, str]]:
     """The queries of all requests and of the bad ones, each pair with those whom it tells about.
 
-    Of a histogram that are those with the same bounds; nobody tells about the ones without a bound for the slow ones.
+    A histogram has one pair for each layout of its bounds, and none for parts without a bound near the limit.
     Raises SourceError.
     """
     if isinstance(query, CountQuery):
@@ -142,7 +142,7 @@ async def questions_of(
 
 
 async def _slow(query: HistogramQuery, pasts: Pasts, asking: Asking) -> dict[Past, SlowRequests]:
-    """How the slow requests of each part are told, that ends when the others do, as far as they are."""
+    """How to find the slow requests of each part, where a bound tells; all parts end at the same time."""
     histogram = await _narrowed(query, pasts, asking)
     over, until = pasts.parts[0].over, pasts.until
     known = await read(histogram.bounds_by(pasts.by, until))
@@ -170,7 +170,7 @@ async def _narrowed(query: HistogramQuery, pasts: Pasts, asking: Asking) -> Hist
 
 
 def _pairs(times: Sequence[float], every: Track, bad: Track | None) -> tuple[tuple[float, float] | None, ...]:
-    """Requests and bad ones at each time that was asked for; where nothing is said of bad ones there were none."""
+    """Requests and bad ones at each time that was asked for; without a number of bad ones there are 0."""
     all_of, bad_of = every.values, bad.values if bad is not None else {}
     return tuple(
         [(one, bad_of.get(at, 0.0)) if (one := all_of.get(at)) is not None else None for at in times]

@@ -1,4 +1,4 @@
-"""How the requests slower than a limit are told from the others of a histogram, in whichever form it is kept."""
+"""Which series of a histogram count the requests slower than a limit, in whichever form it is kept."""
 
 from collections.abc import Mapping, Sequence
 from math import inf
@@ -13,7 +13,7 @@ from sentinel.values import dataclass
 
 @dataclass(frozen=True, slots=True)
 class SlowRequests:
-    """What tells them: values of the label `le` of all requests and of those within the limit, values of `vmrange` of
+    """What counts them: values of the label `le` of all requests and of those within the limit, values of `vmrange` of
     those over it, or the `limit` of native histograms, in their unit.
 
     Equal ones can be asked for together.
@@ -31,7 +31,7 @@ class SlowRequests:
 
     @classmethod
     def of(cls, buckets: Sequence[Mapping[str, str]], limit: float, *, native: bool) -> "SlowRequests | None":
-        """What tells those over a limit, by the labels of all buckets; None where no bound does.
+        """What counts those over a limit, by the labels of all buckets; None where no bound does.
 
         They are counted at the first bound from there on; of native histograms within a bucket as PromQL has it.
         Raises ValueError where a `vmrange` is malformed.
