@@ -289,6 +289,31 @@ def test_the_tick_after_a_missed_sample_covers_its_time(
     assert spans[first : first + len(times)] == [(at(since), at(until)) for since, until in times]
 
 
+def test_what_a_process_finds_unmeasured_at_its_start_is_measured_in_whole_ticks() -> None:
+    """One long tick would be without the pods that were warming up when it began."""
+
+    async def taken() -> tuple[Measured, ...]:
+        begun = in_state(Phase.BAKING)
+        record = begun.with_state(replace(begun.state, measured_until={ERRORS.name: at(15)}))
+        source = Slow(errors=3)
+        collector = EvidenceCollector(
+            {"prometheus": source},  # type: ignore[dict-item]
+            lambda _: WORLD,
+            lambda _: None,
+            Clock(),
+            Counts(),
+        )
+        await asyncio.sleep(62)
+        collector.request(record, replace(PLAIN, rules=(ERRORS,)), WORLD)
+        await asyncio.sleep(3)
+        found = collector.take(record)
+        await collector.close()
+        return found
+
+    spans = [(one.tick.since, one.tick.until) for one in run(taken()) if isinstance(one.tick, CountTick)]
+    assert spans == [(at(15), at(30)), (at(30), at(45)), (at(45), at(60))]
+
+
 def test_a_thousand_rollouts_ask_as_much_as_one() -> None:
     """Their ticks fall together, so that each question of a rule is the same for all of them, tick after tick."""
 

@@ -91,9 +91,13 @@ class Measurer:
     def _parts(
         self, rule: MetricRule, ledger: Ledger, span: tuple[datetime, datetime]
     ) -> tuple[tuple[datetime, datetime], ...]:
-        """The ticks of a time: of what a source that tells has at once there may be several."""
+        """The ticks of a time: there may be several of what a source that tells has at once, and after a restart.
+
+        A pod that was warming up at the start of a tick is left out of it: of one long tick, for long.
+        """
         timing = self._questions.timing(rule, ledger.pace(rule.name))
-        return whole_ticks(rule, *span, timing.tick(rule)) if timing.told else (span,)
+        several = timing.told or rule.name not in ledger.counted
+        return whole_ticks(rule, *span, timing.tick(rule)) if several else (span,)
 
     def _take_share(self, share: Share, answer: Answer) -> None:
         """Make a tick of an answer that others wait for too."""
