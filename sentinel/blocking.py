@@ -223,10 +223,11 @@ class SharedAnswers(Generic[K, T]):
 
     async def get(self, key: K, ask: Callable[[], Awaitable[T]]) -> T:
         """The answer of this question; `ask` is called if nobody has it or is at it."""
-        if key in self._remembered:
-            _, answer = self._remembered.pop(key)
-            self._remembered[key] = (asyncio.get_running_loop().time(), answer)
-            return answer
+        known = self._remembered.get(key)
+        if known is not None:
+            self._remembered[key] = (asyncio.get_running_loop().time(), known[1])
+            self._remembered.move_to_end(key)
+            return known[1]
         if self._at_once:
             return self._remember(key, await ask())
         task = self._asking.get(key)

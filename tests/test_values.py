@@ -182,3 +182,20 @@ def test_a_copy_is_made_of_an_instance_with_one_field_and_of_one_with_derived_on
     assert values.replace(first, x=2) == Indexed(2)
     assert values.replace(first, x=2).known == {}
     assert values.replace(placed(1), place="there").place == "THERE"
+
+
+def test_a_copy_is_made_of_any_field_whatever_its_name() -> None:
+    """Also of one that is called like what makes the copy; what is no field is refused by name."""
+
+    @values.dataclass(frozen=True, slots=True)
+    class Odd:
+        made: int
+        new: int = 1
+        cls: int = 2
+        copy: int = 3
+
+    copied = values.replace(Odd(0), new=5, copy=6)
+
+    assert (copied.made, copied.new, copied.cls, copied.copy) == (0, 5, 2, 6)
+    with pytest.raises(TypeError, match="other"):
+        values.replace(Odd(0), other=1)

@@ -58,8 +58,8 @@ class MemoryPrometheus:
             )
             raise SourceError(message, reason=MissingReason.BAD_QUERY) from error
         if isinstance(value, list):
-            points = [point for point in value if isinstance(point, VectorSample)]
-            return InstantAnswer(tuple([Sample(_unnamed(point.labels), point.value) for point in points]))
+            found = [Sample(_unnamed(p.labels), p.value) for p in value if isinstance(p, VectorSample)]
+            return InstantAnswer(tuple(found))
         if isinstance(value, float):
             return InstantAnswer((Sample({}, value),), scalar=True)
         raise SourceError(f"{query!r} returns text, not a number.", reason=MissingReason.BAD_QUERY)

@@ -63,9 +63,9 @@ def turns_at(workload: Workload, now: datetime) -> datetime | None:
     """The earliest time after now at which a wait begins, or must be reported, by time alone."""
     wait = cluster_wait(workload, now)
     ahead = [wait.since + TOLD_AFTER] if wait is not None and wait.since is not None else []
-    pods: Sequence[Pod] = ()
-    if workload.unsound_of(workload.candidate):
-        pods = counted(workload.pods_of(workload.candidate), now)
+    if not workload.unsound_of(workload.candidate):
+        return ahead[0] if ahead and ahead[0] > now else None
+    pods = counted(workload.pods_of(workload.candidate), now)
     ahead += [at + PROMPT for at in map(keeping_since, pods) if at is not None]
     ahead += [pod.unready_since + REPLACED_AFTER for pod in pods if pod.phase in ENDED and pod.unready_since]
     return min((at for at in ahead if at > now), default=None)

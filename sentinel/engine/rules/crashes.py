@@ -71,25 +71,27 @@ def judge_crashes(
 ) -> tuple[Json, RuleVerdict]:
     """The next state and the verdict on crash counts: fail where the candidate's pods are proven to crash more.
 
-    It never passes a candidate: without a proof it is pending. Where all crashes are one node's, though the candidate
-    runs on more, it is the node that is suspected: inconclusive. `alpha` is the accepted chance of a false fail.
+    It never passes a candidate: without a proof it is pending, and nothing of that is shown but the numbers. Where all
+    crashes are one node's, though the candidate runs on more, it is the node that is suspected: inconclusive. `alpha`
+    is the accepted chance of a false fail.
     """
-    after = _load(state, segment)
-    if tick is not None:
-        after = _take_in(after, tick, segment)
+    before = _load(state, segment)
+    after = before if tick is None else _take_in(before, tick, segment)
     log_e = after.ratio.log_e
     proven = log_e >= needed_evidence(alpha, segment) and after.candidate.errors >= FEWEST_PODS
-    numbers, message = _numbers(after, log_e), _summary(after, log_e)
-    cause = DecisionCause.began(after.standing.bad_since)
-    if proven and after.one_node:
+    numbers = _numbers(after, log_e)
+    if not proven:
+        verdict = RuleVerdict(rule, VerdictKind.PENDING, "NotProven", "", numbers)
+        unchanged = state is not None and after is value_of(state, _State)
+        return (state if state is not None and unchanged else _dump(after)), verdict
+    message, cause = _summary(after, log_e), DecisionCause.began(after.standing.bad_since)
+    if after.one_node:
         remark = f"; all on node {after.crashed_on[0]}, the candidate runs on {amount(after.nodes, 'node')}"
         verdict = RuleVerdict(
             rule, VerdictKind.INCONCLUSIVE, "OneNode", message + remark, numbers, cause=cause
         )
-    elif proven:
-        verdict = RuleVerdict(rule, VerdictKind.FAIL, "CrashesMore", message, numbers, cause=cause)
     else:
-        verdict = RuleVerdict(rule, VerdictKind.PENDING, "NotProven", message, numbers)
+        verdict = RuleVerdict(rule, VerdictKind.FAIL, "CrashesMore", message, numbers, cause=cause)
     return _dump(after), verdict
 
 

@@ -121,8 +121,7 @@ def settled_at(
 
 def _unsound(workload: Workload, *revisions: Revision | None) -> list[Pod]:
     """The pods that time alone may turn: no clock runs for one that is sound."""
-    known = [revision for revision in revisions if revision is not None]
-    return [pod for revision in known for pod in workload.unsound_of(revision)]
+    return [pod for revision in revisions if revision is not None for pod in workload.unsound_of(revision)]
 
 
 def _shortfall(

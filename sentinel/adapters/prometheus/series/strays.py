@@ -48,6 +48,8 @@ async def told(
     One question tells those of all strays of one counter that name a pod, and one those of all that name none.
     """
     kinds = {_kind(span): span for span in spans if span.stray}
+    if not kinds:
+        return tuple(spans)
     examples = await asyncio.gather(*(_labels(span, by_counter, arms, ask, at) for span in kinds.values()))
     labels = dict(zip(kinds, examples, strict=True))
     return tuple(

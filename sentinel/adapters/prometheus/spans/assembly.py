@@ -138,7 +138,7 @@ class Assembly:
 
     def _gather(self, answers: Answers) -> "_Gathered":
         """The counters of each subject by name, and what spoils some of them."""
-        arms, naming = self.arms, self.naming
+        arms, naming, plain = self.arms, self.naming, self.naming is as_is
         missing = {
             subject: Missing(MissingReason.DUPLICATE_SERIES, str(subject), f"scraped by the jobs {jobs}")
             for subject, jobs in _seen_twice(answers.jobs.samples, arms).items()
@@ -151,6 +151,9 @@ class Assembly:
                 if counters is None:
                     counters = values[subject] = {}
                 usable = isfinite(sample[1])
+                if plain and usable and counter not in counters:  # as nearly all are
+                    counters[counter] = sample[1]
+                    continue
                 for name, value in naming(counter, sample):
                     if usable and name not in counters:
                         counters[name] = value
@@ -167,12 +170,12 @@ class Assembly:
         scraped = {
             subject: sample.value for subject, sample in zip(subjects_of(stamped, arms), stamped, strict=True)
         }
-        readings: dict[Subject, Reading] = {}
-        for subject, counters in values.items():
-            stamp = scraped.get(subject)
-            if stamp is not None and self.required in counters and subject not in missing:
-                form = answers.forms.get(subject, "")
-                readings[subject] = Reading(datetime.fromtimestamp(stamp, UTC), counters, form)
+        required, form_of = self.required, answers.forms.get
+        readings = {
+            subject: Reading(_moment(scraped[subject]), counters, form_of(subject, ""))
+            for subject, counters in values.items()
+            if required in counters and subject in scraped and subject not in missing
+        }
         return _Gathered(values, missing, scraped, readings)
 
 
@@ -240,6 +243,12 @@ def _subject(namespace: str, member: str, versions: bool) -> Subject:
     return Subject(namespace, version=member) if versions else Subject(namespace, pod=member)
 
 
+@lru_cache(maxsize=16_384)
+def _moment(stamp: float) -> datetime:
+    """Kept, since what ends one tick is often there at the next: one that is asked in between sees no new scrape."""
+    return datetime.fromtimestamp(stamp, UTC)
+
+
 @lru_cache(maxsize=1024)
 def _in_seconds(text: str, unit: float) -> str | None:
     number = as_number(text)
@@ -266,10 +275,11 @@ def _note(missing: dict[Subject, Missing], subject: Subject, reason: MissingReas
 
 def _seen_twice(samples: Sequence[Sample], arms: Arms) -> dict[Subject, str]:
     """Subjects with a pod that several jobs scrape, with these jobs. Series of no pod cannot tell."""
-    pods = [sample.labels.get(arms.pod_label, "") for sample in samples]
-    whose = list(zip(subjects_of(samples, arms), pods, strict=True))
-    if len(set(whose)) == len(whose):
+    subjects = subjects_of(samples, arms)
+    if len(set(subjects)) == len(subjects):
         return {}
+    pods = [sample.labels.get(arms.pod_label, "") for sample in samples]
+    whose = list(zip(subjects, pods, strict=True))
     jobs: dict[tuple[Subject, str], list[str]] = {}
     for (subject, pod), sample in zip(whose, samples, strict=True):
         if pod:
