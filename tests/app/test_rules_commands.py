@@ -228,6 +228,17 @@ def test_a_test_that_fails_shows_what_came_instead(folder: Path) -> None:
     assert "phase: expected Promoted, got Undone" in result.output
 
 
+def test_a_test_of_the_phase_alone_shows_why_it_is_another(folder: Path) -> None:
+    """The reason and the message of the rollout: there are no decisions beside it to read it from."""
+    told = TESTS.partition("    expect:")[0] + "    expect: {phase: Promoted}\n"
+    (folder / "shop.test.yaml").write_text(told)
+
+    result = sentinel("test", folder)
+
+    assert result.exit_code == 1
+    assert "phase: expected Promoted, got Undone CrashLoop: " in result.output
+
+
 def test_coverage_names_what_no_test_reaches(folder: Path) -> None:
     """Which rules and branches are left, and a minimum that fails the run."""
     covered = sentinel("test", folder, "--coverage")

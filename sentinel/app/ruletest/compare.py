@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 from sentinel.domain.record.entries import Action, DecisionEntry
+from sentinel.domain.record.state import Phase
 from sentinel.engine.replay.story import ReplayedRollout
 from sentinel.policies.ruletest.cases import Expected, ExpectedDecision, ExpectedVerdict
 from sentinel.policies.schema.quantities import format_duration
@@ -19,10 +20,22 @@ def differences(expected: Expected, story: ReplayedRollout, began: datetime) -> 
         found.extend(_decisions(expected.decisions, story, began))
     for verdict in expected.verdicts:
         found.extend(_verdict(verdict, story, began))
-    phase = story.record.state.phase if story.record else None
-    if expected.phase is not None and phase is not expected.phase:
-        found.append(f"phase: expected {expected.phase.value}, got {phase.value if phase else 'no rollout'}")
+    if expected.phase is not None:
+        found.extend(_phase(expected.phase, story, explained=expected.decisions is not None))
     return tuple(found)
+
+
+def _phase(expected: Phase, story: ReplayedRollout, *, explained: bool) -> list[str]:
+    """The difference in the phase, with its reason unless decisions show it already."""
+    if story.record is None:
+        return [f"phase: expected {expected.value}, got no rollout"]
+    state = story.record.state
+    why = "" if explained else f" {state.reason}: {state.message}"
+    return (
+        [f"phase: expected {expected.value}, got {state.phase.value}{why}"]
+        if state.phase is not expected
+        else []
+    )
 
 
 def moment(at: datetime, began: datetime) -> str:

@@ -353,6 +353,40 @@ async def test_an_optional_resource_may_be_refused(cluster: SimulatedCluster) ->
         await asyncio.gather(task, return_exceptions=True)
 
 
+@pytest.mark.parametrize("status", [403, 404])
+async def test_an_api_server_that_knows_no_role_yet_does_not_set_a_resource_aside(
+    cluster: SimulatedCluster, client: ApiClient, status: int
+) -> None:
+    """It has just started. What was read before is asked for again in seconds, and what is refused for good later."""
+    reflector: Reflector[NodeEntry] = Reflector(
+        client,
+        RequestTarget(NODES),
+        trim_node,
+        lambda key, before, after: None,
+        clock=SystemClock(),
+        rng=random.Random(1),
+        optional=True,
+        timing=PAGED,
+    )
+    task = asyncio.create_task(reflector.run())
+    await until(lambda: len(reflector.entries) == 3)
+    await asyncio.sleep(20)
+    cluster.faults.add(
+        InjectedFault(FaultKind.ERROR, verbs=WATCH | LIST, path="nodes", status=status, count=4)
+    )
+    await drop_watches(cluster, client)
+    await until(lambda: reflector.problem is not None)
+    await until(lambda: reflector.problem is None, seconds=10)
+    assert not reflector.refused
+    assert len(reflector.entries) == 3
+    cluster.faults.add(InjectedFault(FaultKind.ERROR, verbs=WATCH | LIST, path="nodes", status=status))
+    await asyncio.sleep(20)
+    await drop_watches(cluster, client)
+    await until(lambda: bool(reflector.refused), seconds=60)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
 async def test_a_needed_resource_that_is_refused_is_a_problem(cluster: SimulatedCluster) -> None:
     """Deployments that we may not list are never synced, and the verb is named."""
     cluster.api.tokens.add("sentinel", User("sentinel", ("system:authenticated",)))

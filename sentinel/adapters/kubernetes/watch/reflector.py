@@ -30,6 +30,9 @@ FIRST_WAIT = 0.25
 LONGEST_WAIT = 10.0
 """In seconds. While an API server is away nothing is undone: its return must be noticed soon."""
 
+REFUSALS = 8
+"""In a row, until what was read before counts as refused: an API server that has just started knows no role yet."""
+
 T = TypeVar("T")
 
 _STATE_FIRST = {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
@@ -79,6 +82,7 @@ class Reflector(Generic[T]):
         self._pages = Pages(client, target, self._decoding, self._timing)
         self._synced = asyncio.Event()
         self._heard_at: float | None = None
+        self._refusals = 0
         self.refused = ""
         """Why an optional resource is not watched: we may not read it, or it is not served; empty while it is."""
         self._patience: asyncio.Timeout | None = None
@@ -164,7 +168,9 @@ class Reflector(Generic[T]):
 
     def _refused_by(self, error: ForbiddenError | NotFoundError) -> float:
         """We may not read it, or the server does not serve it."""
-        if not self._optional:
+        self._refusals += 1
+        known = self._heard_at is not None and not self.refused
+        if not self._optional or (known and self._refusals < REFUSALS):
             return self._failed(error)
         if not self.refused:
             log.warning("%s is optional and not watched: %s", self.name, error, extra=self._fields)
@@ -185,6 +191,7 @@ class Reflector(Generic[T]):
     def _heard(self) -> None:
         self._heard_at = self._clock.monotonic()
         self.refused = ""
+        self._refusals = 0
         self.problem = None
 
     # -- list

@@ -16,7 +16,7 @@ from sentinel.adapters.kubernetes.api.client import ApiClient
 from sentinel.adapters.kubernetes.watch.decoding import RelistError
 from sentinel.adapters.kubernetes.watch.intake import AT_ONCE
 from sentinel.adapters.kubernetes.watch.lines import LineBuffer
-from sentinel.adapters.kubernetes.watch.reflector import FIRST_WAIT, LONGEST_WAIT, Reflector
+from sentinel.adapters.kubernetes.watch.reflector import FIRST_WAIT, LONGEST_WAIT, REFUSALS, Reflector
 from sentinel.adapters.kubernetes.watch.timing import WatchTiming
 from sentinel.backoff import Backoff
 from sentinel.domain.errors import ClusterError, ForbiddenError
@@ -57,6 +57,7 @@ class SelectedWatch:
         self._timing = timing or WatchTiming()
         self._backoff = Backoff(rng, first=FIRST_WAIT, last=LONGEST_WAIT)
         self._failures = 0
+        self._refusals = 0
         self._wanted: frozenset[str] = frozenset()
         self._watched: frozenset[str] = frozenset()
         self._wanting = asyncio.Event()
@@ -106,7 +107,8 @@ class SelectedWatch:
             return None
         except (ClusterError, RelistError) as error:
             log.debug("%s goes on in the shared watch alone: %s", self.name, error)
-            return self._timing.refused_for if isinstance(error, ForbiddenError) else 0.0
+            self._refusals += isinstance(error, ForbiddenError)
+            return self._timing.refused_for if self._refusals >= REFUSALS else 0.0
         except Exception:
             # Our own defects must not end the watch for good.
             log.exception("the watch of %s failed", self.name, extra={"resource": self.name})
@@ -130,7 +132,7 @@ class SelectedWatch:
         target, silence = self._reflector.target, self._timing.silence
         async with self._client.stream(target, params, read_timeout=silence) as body:
             lines = LineBuffer()
-            self._heard_at = self._clock.monotonic()
+            self._heard_at, self._refusals = self._clock.monotonic(), 0
             while chunk := await body.readany():
                 self._heard_at = self._clock.monotonic()
                 await self._take(lines.feed(chunk))
