@@ -300,7 +300,12 @@ class Workload:
 
     def revision(self, digest: str) -> Revision | None:
         """The revision with this template digest, where the workload still knows it."""
-        return next((r for r in (self.candidate, *self.others) if r.digest == digest), None)
+        if self.candidate.digest == digest:
+            return self.candidate
+        for other in self.others:
+            if other.digest == digest:
+                return other
+        return None
 
     def pods_of(self, revision: Revision) -> tuple[Pod, ...]:
         """The pods of one revision that are not on their way out."""

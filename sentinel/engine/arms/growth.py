@@ -115,7 +115,9 @@ def _growth(span: Span, member: Member, since: datetime, until: datetime) -> _Va
     if span.after is None:
         return Missing(MissingReason.NO_DATA, member.name)
     after, before = span.after.values, span.before.values if span.before is not None else {}
-    if not all(map(isfinite, (*after.values(), *before.values()))):
+    numbers = (*after.values(), *before.values())
+    # A sum is not finite where a number is not; it may also just be too large.
+    if not isfinite(sum(numbers)) and not all(map(isfinite, numbers)):
         return Missing(MissingReason.NOT_A_NUMBER, member.name)
     negative = min(after.values(), default=0.0) < 0
     if negative and any(n < 0 for key, n in after.items() if key != "sum"):

@@ -1,16 +1,19 @@
 """What a running process knows beyond the saved records: the tests' newest states, between two checkpoints."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 
 from sentinel.domain.record.record import Record
-from sentinel.domain.record.state import RolloutState
+from sentinel.domain.record.state import Json, RolloutState
 from sentinel.domain.workload.facts import Workload
 from sentinel.engine.evidence.remembering import FlagrantStarts, LessonReader
 from sentinel.engine.reconciling.judging import ever_pulled
+from sentinel.engine.rules.crashes import CRASHED_ON
 from sentinel.values import replace
 
 CHECKPOINT_EVERY = timedelta(minutes=1)
+IDLE = 5
+"""A state in which nothing was counted since is saved so many times as rarely: a restart measures that again."""
 
 
 class WorkingState:
@@ -93,14 +96,15 @@ class WorkingState:
         if saved is None or _visible(record) != _visible(saved):
             return True
         state, before = record.state, saved.state
-        if before.saved_at is not None and now - before.saved_at < self._every:
+        passed = now - before.saved_at if before.saved_at is not None else None
+        if passed is not None and passed < self._every:
             return False
-        return (state.analysis, state.measured_until, state.weight, state.message) != (
-            before.analysis,
-            before.measured_until,
-            before.weight,
-            before.message,
-        )
+        if (state.weight, state.message) != (before.weight, before.message):
+            return True
+        if (state.analysis, state.measured_until) == (before.analysis, before.measured_until):
+            return False
+        due = passed is None or passed >= IDLE * self._every
+        return due or _counted(state.analysis) != _counted(before.analysis)
 
     def ever_pulled(self, record: Record, workload: Workload) -> bool:
         """Whether a pod of the candidate ever had its images: then the registry is to blame, not the release."""
@@ -112,6 +116,22 @@ class WorkingState:
 def _is_later(saved: RolloutState, newest: RolloutState) -> bool:
     """Whether a state was saved after the one in memory was: by another process, that goes on from there."""
     return saved.saved_at is not None and newest.saved_at is not None and saved.saved_at > newest.saved_at
+
+
+def _counted(analysis: Mapping[str, Json]) -> dict[str, dict[str, object]]:
+    """The tests' states apart from how far they have come in time: without requests, and while pods simply run."""
+    return {
+        rule: {key: _apart_from_time(key, value, state) for key, value in state.items()}
+        for rule, state in analysis.items()
+    }
+
+
+def _apart_from_time(key: str, value: object, state: Json) -> object:
+    if key == "standing" and isinstance(value, Mapping):
+        return {name: each for name, each in value.items() if name not in ("ticks", "until")}
+    if CRASHED_ON in state and key in ("candidate", "baseline") and isinstance(value, list):
+        return value[1:]  # how many crashed, without the seconds that pods ran
+    return value
 
 
 def _visible(record: Record) -> tuple[object, ...]:

@@ -25,6 +25,9 @@ Json = Mapping[str, object]
 FEWEST_PODS = 2
 """One pod's crash is one pod's: a proof needs first crashes of as many candidate pods."""
 
+CRASHED_ON = "crashed_on"
+"""The key of the nodes in the state that is kept: no other rule's has it."""
+
 ENOUGH_NODES = 2
 """Once crashes are known of as many nodes, no more need be remembered."""
 
@@ -144,7 +147,7 @@ def _load(state: Json | None, segment: Segment) -> _State:
         standing, ratio = RuleStanding.from_json(state["standing"]), Wealth.from_json(state["ratio"])
         if standing.segment == segment.name and len(ratio.stakes) == len(RATIOS):
             candidate, baseline = (Counts(*cast(list[int], state[arm])) for arm in ("candidate", "baseline"))
-            crashed_on = tuple(cast(list[str], state["crashed_on"]))
+            crashed_on = tuple(cast(list[str], state[CRASHED_ON]))
             return _State(standing, candidate, baseline, ratio, crashed_on, cast(int, state["nodes"]))
     return _State(RuleStanding(segment.name), Counts(), Counts(), Wealth.fresh(len(RATIOS)))
 
@@ -155,7 +158,7 @@ def _dump(state: _State) -> Json:
         "candidate": [state.candidate.total, state.candidate.errors],
         "baseline": [state.baseline.total, state.baseline.errors],
         "ratio": state.ratio.as_json(),
-        "crashed_on": list(state.crashed_on),
+        CRASHED_ON: list(state.crashed_on),
         "nodes": state.nodes,
     }
     return Written(json, state)

@@ -87,7 +87,7 @@ class Timetable:
         rollout = ledger.current or rollout
         now, workload = self._clock.now(), self._measuring.seen(rollout)
         due = [
-            self._request_rule(rule, rollout, ledger, workload)
+            self._request_rule(rule, rollout, ledger, workload, now)
             for rule in rules_in(rollout.policy, rollout.record.state.phase)
             if isinstance(rule, ErrorRateRule | LatencyRule | QueryRule)
             and not awaited(rule, rollout.record, workload)
@@ -97,7 +97,7 @@ class Timetable:
             ledger.call(NEXT, min(wait, LONGEST), lambda: self._line.join(rollout, ledger))
 
     def _request_rule(
-        self, rule: MetricRule, rollout: MeasuredRollout, ledger: Ledger, workload: Workload
+        self, rule: MetricRule, rollout: MeasuredRollout, ledger: Ledger, workload: Workload, now: datetime
     ) -> datetime:
         """Start what is due of one rule; returns when to come again.
 
@@ -105,14 +105,14 @@ class Timetable:
         may reach ahead of the clock: then the ticks up to there are measured at their time. A step whose bake is over
         waits for evidence up to there, for no tick.
         """
-        now, timing = self._clock.now(), self._questions.timing(rule, ledger.pace(rule.name))
+        timing = self._questions.timing(rule, ledger.pace(rule.name))
         if not timing.told or isinstance(rule, QueryRule):
-            return self._request_settled(rule, rollout, ledger, workload, timing)
+            return self._request_settled(rule, rollout, ledger, workload, timing, now)
         extent = ledger.extents.get(rule.name)
         if extent is not None:
             behind = extent.behind(now)
             known = replace(timing, settle=behind)
-            wanted = self._request_settled(rule, rollout, ledger, workload, known) - behind
+            wanted = self._request_settled(rule, rollout, ledger, workload, known, now) - behind
             if rollout.bake_ends is not None and extent.until < rollout.bake_ends:
                 wanted = min(wanted, rollout.bake_ends)
             again = wanted if wanted <= extent.until else max(wanted, extent.again)
@@ -129,8 +129,8 @@ class Timetable:
         ledger: Ledger,
         workload: Workload,
         timing: SourceTiming,
+        now: datetime,
     ) -> datetime:
-        now = self._clock.now()
         baked = reached(rollout.bake_ends, now - timing.settle)
         ends = last_tick(rule, baked, ledger.last(rule.name), timing) if baked is not None else None
         due = window(rule, rollout.record, workload, timing, now, ends)

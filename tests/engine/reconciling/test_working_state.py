@@ -99,6 +99,45 @@ def test_what_moves_all_the_time_is_saved_once_a_minute(changes: dict[str, Any])
     assert working.worth_saving(moved, at(60))
 
 
+STANDING = {"segment": "100%", "alone": False, "everywhere": False, "rise": 0.0, "bad_since": ""}
+
+
+def counted(ticks: int, total: int = 0, seconds: int = 0, crashed: int = 0) -> dict[str, Any]:
+    """The states of an error rate and of crashes after so many ticks."""
+    standing = {**STANDING, "ticks": ticks, "until": f"2026-01-01T00:{ticks:02}:00+00:00"}
+    return {
+        "errors": {"standing": standing, "candidate": [total, 0], "baseline": [0, 0]},
+        "crashes": {
+            "standing": standing,
+            "candidate": [seconds, crashed],
+            "baseline": [seconds, 0],
+            "crashed_on": [],
+        },
+    }
+
+
+def test_a_state_in_which_nothing_was_counted_is_saved_every_five_minutes() -> None:
+    """Ticks without requests, and the time that pods ran, are measured again after a restart."""
+    working = WorkingState()
+    ours = working.apply(saved(analysis=counted(1, 30), measured_until={"errors": at(0)}))
+    idle = ours.with_state(
+        replace(ours.state, analysis=counted(9, 30, seconds=240), measured_until={"errors": at(240)})
+    )
+
+    assert not working.worth_saving(idle, at(299))
+    assert working.worth_saving(idle, at(300))
+
+
+@pytest.mark.parametrize("news", [{"total": 31}, {"total": 30, "crashed": 1}])
+def test_what_was_counted_after_a_while_without_requests_is_saved_at_once(news: dict[str, Any]) -> None:
+    """A request or a crash is lost to nobody."""
+    working = WorkingState()
+    ours = working.apply(saved(analysis=counted(1, 30)))
+    busy = ours.with_state(replace(ours.state, analysis=counted(9, **news)))
+
+    assert working.worth_saving(busy, at(61))
+
+
 def test_a_record_that_was_never_saved_is() -> None:
     """Nothing is known of it."""
     assert WorkingState().worth_saving(saved(), at(0))
