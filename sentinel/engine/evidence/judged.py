@@ -17,7 +17,7 @@ from sentinel.domain.policy.rules import (
 from sentinel.domain.record.state import Json, Phase, RolloutState
 from sentinel.domain.workload.facts import Workload
 from sentinel.domain.workload.revision import Revision
-from sentinel.engine.evidence.looks import GAIN
+from sentinel.engine.evidence.looks import GAIN, EndsWith, never
 from sentinel.engine.evidence.measured import Measured
 from sentinel.engine.evidence.schedule import next_end
 from sentinel.engine.rules.segment import Segment
@@ -34,7 +34,8 @@ class JudgedRollout:
     the hour before has taught so far, `remembered` what the workload's last rollout learnt, and `started` how the
     stable's pods started, as far as that is known. `known_flagrant` says by a rule whether any workload of the policy
     starts with more than half of its requests failing. `settles` says by rule how long its numbers take to settle.
-    `bake_ends` is None before the step's weight is reached.
+    `bake_ends` is None before the step's weight is reached, `promotes` says that the last step bakes, and `ends_with`
+    whether a rule can be measured up to the end of the bake.
     """
 
     policy: Policy
@@ -52,6 +53,8 @@ class JudgedRollout:
     known_flagrant: Callable[[str], bool] = lambda _rule: False
     settles: Mapping[str, timedelta] = field(default_factory=dict)
     bake_ends: datetime | None = None
+    promotes: bool = False
+    ends_with: EndsWith = never
 
     def known_until(self, rule: MetricRule, tick: Tick | None = None) -> datetime:
         """The time of the newest evidence that a rule can have: what came after it, a late source does not know yet."""
@@ -63,7 +66,8 @@ class JudgedRollout:
         """The present segment, as a rule's evidence shows it that ends with a tick, or was there before.
 
         The bake is not over for it while a whole tick is about to come that ends with the bake or before, or a moment
-        after: nothing passes on an answer that is under way.
+        after: nothing passes on an answer that is under way. Nor before a promotion, which is final, or where the
+        newest ticks were bad, while it can be measured up to there.
         """
         segment, ends = self.segment_at(self.known_until(rule, tick)), self.bake_ends
         if (
@@ -74,10 +78,17 @@ class JudgedRollout:
         ):
             return segment
         measured = self.state.measured_until.get(rule.name) if tick is None else tick.until
-        if measured is None:
+        if measured is None or measured >= ends:
             return segment
         comes = next_end(measured, rule.interval, rule) <= ends + GAIN
-        return replace(segment, bake_over=False) if comes else segment
+        if comes or ((self.promotes or self._is_bad(rule)) and self.ends_with(rule, ends)):
+            return replace(segment, bake_over=False)
+        return segment
+
+    def _is_bad(self, rule: MetricRule) -> bool:
+        """Whether the newest ticks that were judged speak against the candidate."""
+        standing = self.state.analysis.get(rule.name, {}).get("standing")
+        return isinstance(standing, Mapping) and bool(standing.get("bad_since"))
 
     def segment_at(self, at: datetime) -> Segment:
         """The present segment, as evidence up to a time shows it."""

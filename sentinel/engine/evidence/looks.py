@@ -11,7 +11,7 @@ the traffic stay the same within the tick, so the wealth at a look is the wealth
 with, or more: looking is free. Where errors come in one cluster at most, a tick makes a single bet; so does the look.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from sentinel.domain.evidence import Span
@@ -108,6 +108,15 @@ def last_tick(
     newest = last.scraped + (bake_ends - VISIBLE_AFTER - last.scraped) // scrape * scrape
     before = grid(bake_ends, tick)
     return bake_ends if newest > max(before, last.scraped) and bake_ends + GAIN <= before + tick else None
+
+
+EndsWith = Callable[[MetricRule, datetime], bool]
+"""Whether a tick of a rule may end with a bake that ends then, as far as it was measured."""
+
+
+def never(_rule: MetricRule, _bake_ends: datetime) -> bool:
+    """No tick ends with a bake."""
+    return False
 
 
 def next_look(rule: MetricRule, due: Window, last: LastAsked | None, timing: SourceTiming) -> datetime | None:

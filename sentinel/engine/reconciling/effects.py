@@ -19,6 +19,7 @@ from sentinel.domain.record.record import Record
 from sentinel.domain.verdict import RuleVerdict
 from sentinel.domain.workload.facts import Workload, WorkloadKey
 from sentinel.domain.workload.keeper import KeeperHold
+from sentinel.engine.evidence.looks import EndsWith, never
 from sentinel.engine.evidence.measured import Measured
 from sentinel.engine.statistics.calibration import Calibration
 from sentinel.engine.statistics.starts import StartProfile
@@ -106,7 +107,8 @@ class ReadConfig:
 class Collected:
     """What came in since the last time: `measured` in the order of its times, `unmeasured` rules and why, what the
     hour before has taught by rule, how the stable's pods started last, how long each rule's counts take to settle
-    and its ticks are, and where the present step's gates stand (None: as the record says)."""
+    and its ticks are, where the present step's gates stand (None: as the record says), and whether a rule can be
+    measured up to the end of a bake (`ends_with`)."""
 
     measured: Sequence[Measured] = ()
     unmeasured: Mapping[str, Missing] = field(default_factory=dict)
@@ -115,6 +117,7 @@ class Collected:
     settles: Mapping[str, timedelta] = field(default_factory=dict)
     ticks: Mapping[str, timedelta] = field(default_factory=dict)
     gates: tuple[GateResult, ...] | None = None
+    ends_with: EndsWith = never
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,8 @@ def judged(
         partial(flagrant.any, policy.name, situation.cluster_records),
         collected.settles,
         situation.bake_ends,
+        record.state.progress.step == situation.last_step,
+        collected.ends_with,
     )
     assessment = assess(rollout, collected.measured, holds)
     state = replace(

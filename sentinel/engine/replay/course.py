@@ -175,6 +175,7 @@ class _Course:
                     evidence.started,
                     evidence.settles,
                     evidence.ticks,
+                    ends_with=evidence.ends_with,
                 )
             case Measure():
                 yield from self._measure(effect, now)

@@ -95,6 +95,10 @@ class Evidence:
         """How long one tick of each metric rule is."""
         return ticks_of(self._policy, self._timing)
 
+    def ends_with(self, rule: MetricRule, bake_ends: datetime) -> bool:
+        """Whether a tick of a rule may end with a bake, by when its pods were scraped last."""
+        return last_tick(rule, bake_ends, self._last(rule), self._timing(rule)) is not None
+
     def measure(self, effect: Measure, now: datetime) -> Generator[Question, Answer, datetime | None]:
         """Ask for all that is due, the rules that are suspected also between ticks; returns when the next is."""
         record, workload, suspected = effect.record, effect.workload, effect.suspected

@@ -9,6 +9,7 @@ from sentinel.domain.policy.policy import Policy
 from sentinel.domain.policy.rules import ErrorRateRule, LatencyRule
 from sentinel.domain.record.record import Record
 from sentinel.domain.workload.facts import Workload, WorkloadKey
+from sentinel.engine.evidence.looks import EndsWith, last_tick, never
 from sentinel.engine.evidence.measured import Measured
 from sentinel.engine.evidence.schedule import TimingOf, has_stable_pods, settles_of, ticks_of, unmeasured
 from sentinel.engine.rules.environment import Surroundings
@@ -139,6 +140,13 @@ class EvidenceCollector:
             if isinstance(rule, ErrorRateRule | LatencyRule) and rule.name in extents and timing_of(rule).told
         }
         return {**settles_of(policy, timing_of), **told}
+
+    def ends_with(self, record: Record) -> EndsWith:
+        """Whether a tick of a rule of this rollout may end with a bake, by when its pods were scraped last."""
+        ledger, timing_of = self._ledgers.get(record.name), self._timing_of(record)
+        if ledger is None:
+            return never
+        return lambda rule, ends: last_tick(rule, ends, ledger.last(rule.name), timing_of(rule)) is not None
 
     def ticks(self, record: Record, policy: Policy) -> dict[str, timedelta]:
         """How long one tick of each metric rule is now, as what it measures has samples."""

@@ -242,6 +242,7 @@ class Driver:
             learnt=collector.learnt(record),
             started=collector.started(record),
             settles=collector.settles(record, effect.policy),
+            ends_with=collector.ends_with(record),
             ticks=collector.ticks(record, effect.policy),
             gates=self._services.gates.taken(record).state.gating.results,
         )

@@ -121,6 +121,27 @@ def test_no_step_passes_while_a_tick_of_its_bake_is_about_to_come(
     assert only(assess(replace(begun, state=standing), (), holds)).kind is kind
 
 
+@pytest.mark.parametrize(
+    ("promotes", "bad", "can", "kind"),
+    [
+        pytest.param(True, 0, True, VerdictKind.PENDING, id="a promotion"),
+        pytest.param(False, 40, True, VerdictKind.PENDING, id="the newest tick was bad"),
+        pytest.param(False, 0, True, VerdictKind.PASS, id="an earlier step of a good candidate"),
+        pytest.param(True, 40, False, VerdictKind.PASS, id="nothing was scraped since"),
+    ],
+)
+def test_what_is_final_or_doubtful_is_measured_up_to_the_end_of_the_bake(
+    promotes: bool, bad: int, can: bool, kind: VerdictKind
+) -> None:
+    """Nothing but crashes and alerts undoes after a promotion, and errors that have just begun go on."""
+    begun = rollout_of(ERRORS, bake_ends=at(100), promotes=promotes, ends_with=lambda *_: can)
+    before = assess(begun, (counted(bad, 85.5),), holds)
+    standing = replace(begun.state, analysis=before.analysis, measured_until=before.measured_until)
+    waiting = replace(begun, state=standing)
+    assert only(assess(waiting, (), holds)).kind is kind
+    assert only(assess(waiting, (counted(0, 100),), holds)).kind is VerdictKind.PASS
+
+
 def test_each_rule_speaks_in_its_order() -> None:
     """One verdict for each, by name."""
     found = judge(CRASH, HEALTH, ERRORS, LATENCY, DEPTH)
