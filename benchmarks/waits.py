@@ -12,11 +12,10 @@ import math
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import orjson
 from prometheus_client.parser import text_string_to_metric_families
 
 from benchmarks.harness.build import Build
@@ -24,10 +23,13 @@ from benchmarks.harness.field import Field, Level, Plan
 from benchmarks.harness.figures import machine, table
 from benchmarks.harness.link import Message
 from benchmarks.harness.result import Result
-from sentinel.adapters.prometheus import answers
+from benchmarks.harness.stalls import Stalls, decoding, decoding_hours
 
 _INTERVAL = 5.0
 _TURNS = ("urgent", "event", "routine")
+_WARM_UP = 10.0
+_PODS = 50
+"""So many pods' hours are asked for at once."""
 _RULES = 2
 """The metric rules of the policy."""
 _SETTLES, _SETTLES_EACH = 60.0, 0.3
@@ -46,7 +48,7 @@ class Scale:
     def plan(self) -> Plan:
         """What is laid out."""
         levels = tuple(Level(count, 0) for count in self.levels)
-        return Plan(max(self.levels), 3, 1, _INTERVAL, levels, warm_up=10.0)
+        return Plan(max(self.levels), 3, 1, _INTERVAL, levels, warm_up=_WARM_UP)
 
 
 FULL = Scale((1, 50, 200, 1000), 30.0, 10_000)
@@ -105,15 +107,6 @@ class Watched:
     def settled(self) -> bool:
         """Whether the level was reached and watched."""
         return not math.isnan(self.queries)
-
-
-@dataclass(frozen=True, slots=True)
-class Stalls:
-    """The longest stalls of the loop in milliseconds while an answer is decoded, and its size."""
-
-    in_thread: float
-    on_loop: float
-    mib: float
 
 
 class Busy(Field):
@@ -190,8 +183,11 @@ def bench(build: Build, quick: bool) -> Result:
     scale = QUICK if quick else FULL
     with tempfile.TemporaryDirectory(prefix="sentinel-bench-") as folder:
         levels = asyncio.run(measure(build, scale, Path(folder)))
-    stalls = asyncio.run(decoding(scale.series))
+    stalls = asyncio.run(decoding(scale.series)), asyncio.run(decoding_hours(_PODS))
     figures = {f"{one.in_flight} in flight, queries a tick and rule": one.queries for one in levels}
+    for one in levels:
+        figures[f"{one.in_flight} in flight, queries a rule while they are released"] = one.released.queries
+        figures[f"{one.in_flight} in flight, CPU a rollout while they are released"] = one.released.cpu
     for one in levels:
         figures[f"{one.in_flight} in flight, CPU a rollout and tick"] = one.busy.cpu
         figures[f"{one.in_flight} in flight without requests, CPU a rollout and tick"] = one.silent.cpu
@@ -208,42 +204,6 @@ async def measure(build: Build, scale: Scale, folder: Path) -> list[Watched]:
             reached = not found or found[-1].settled
             found.append(await field.watch(count, scale.seconds) if reached else Watched.unsettled(count))
         return found
-
-
-async def decoding(series: int) -> Stalls:
-    """Decode an answer of so many series in a thread and on the loop, and see what the loop notices."""
-    result = [
-        {
-            "metric": {"namespace": "shop", "pod": f"web-{n:05d}-abcde", "code": "200"},
-            "value": [1.7e9, str(n)],
-        }
-        for n in range(series)
-    ]
-    answer = orjson.dumps({"status": "success", "data": {"resultType": "vector", "result": result}})
-
-    def read() -> None:
-        answers.parse(orjson.loads(answer)["data"]["result"], "up")
-
-    async def in_thread() -> None:
-        await asyncio.to_thread(read)
-
-    async def on_loop() -> None:
-        read()
-
-    return Stalls(await _longest_stall(in_thread), await _longest_stall(on_loop), len(answer) / 2**20)
-
-
-async def _longest_stall(work: Callable[[], Coroutine[object, object, None]]) -> float:
-    """The median, over several times, of the longest time in ms that a timer of 1 ms was kept waiting."""
-    found = []
-    for _ in range(9):
-        longest, ended = 0.0, asyncio.create_task(work())
-        while not ended.done():
-            asked = time.perf_counter()
-            await asyncio.sleep(0.001)
-            longest = max(longest, time.perf_counter() - asked - 0.001)
-        found.append(longest * 1000)
-    return sorted(found)[len(found) // 2]
 
 
 def _less(after: Mapping[float, float], before: Mapping[float, float]) -> dict[float, float]:
@@ -270,9 +230,9 @@ def _quantile(buckets: Mapping[float, float], share: float) -> float:
     return lower
 
 
-def report(scale: Scale, levels: list[Watched], stalls: Stalls, date: str) -> str:
+def report(scale: Scale, levels: list[Watched], stalls: tuple[Stalls, Stalls], date: str) -> str:
     """The page."""
-    least = levels[0]
+    least, (vector, hours) = levels[0], stalls
     rows = [
         [
             f"{one.in_flight:,}",
@@ -282,6 +242,9 @@ def report(scale: Scale, levels: list[Watched], stalls: Stalls, date: str) -> st
                 for at in (0, 1)
             ),
             *(_ratio(one.passes[at], least.passes[0]) for at in (0, 1)),
+            f"{one.released.rollouts:,}",
+            _number(one.released.queries),
+            _number(one.released.cpu / least.busy.cpu),
             _number(one.queries),
             _number(one.busy.reconciles),
             _number(one.busy.cpu / least.busy.cpu),
@@ -292,6 +255,9 @@ def report(scale: Scale, levels: list[Watched], stalls: Stalls, date: str) -> st
     ]
     head = ["in flight", "urgent wait p50", "p99", "routine wait p50", "p99", "reconcile p50", "p99"]
     head += [
+        "released",
+        "queries a rule",
+        "CPU",
         "queries a tick and rule",
         "reconciles a tick and rollout",
         "CPU",
@@ -306,16 +272,20 @@ Rollouts of Deployments of 3 pods bake a canary's step, with an error rate and a
 each level watched for {scale.seconds:g} s. Waits and reconciles are in units of the median reconcile with
 {least.in_flight} in flight, of the same run, interpolated within the buckets of `sentinel_queue_wait_seconds` (whose
 first ends at 1 ms) and `sentinel_reconcile_seconds`. *Urgent* are changes of a rollout in flight; *routine* are ticks,
-which come for all rollouts in the same moment and wait for one another. Queries are what Prometheus was asked: as much
-for one rollout as for all. Reconciles and CPU are of a rollout and tick, CPU ÷ that with {least.in_flight} in flight.
+which come for all rollouts in the same moment and wait for one another. *Released* are those that were not in flight
+at the level before, 20 ms apart or, with 20 of them not baking yet, as soon as another bakes: all queries of a rule,
+and the CPU of each, from the first release until all have baked for {_WARM_UP:g} s. Queries are what Prometheus was
+asked: as much for one rollout as for all. Reconciles and CPU are of a rollout and tick, CPU ÷ that with
+{least.in_flight} in flight.
 *Without requests* nobody asked the pods for anything: each tick is measured, and one in four is judged, as of healthy
 rollouts with requests while they bake.
 
 {table(head, rows)}
 {_unsettled(levels)}
-An answer of {scale.series:,} series ({stalls.mib:.1f} MiB) is decoded in a thread beside the loop. That stalls the
-loop {stalls.in_thread / stalls.on_loop:.2f} times as long as decoding it on the loop would (Python runs one thread at a
-time, and a decoder in C gives way only at its end).
+An answer of {scale.series:,} series ({vector.mib:.1f} MiB) is decoded in a thread beside the loop. That stalls the
+loop {vector.in_thread / vector.on_loop:.2f} times as long as decoding it on the loop would (Python runs one thread at a
+time, and a decoder in C gives way only at its end); the hours of {_PODS} pods ({hours.mib:.1f} MiB), which are read
+series by series, {hours.in_thread / hours.on_loop:.2f} times.
 """
 
 
