@@ -27,7 +27,7 @@ async def test_waits_and_queries_are_watched(tmp_path: Path) -> None:
     """Queries and CPU are seen at each level; a healthy rollout may not be reconciled in so short a time."""
     scale = waits.Scale((1,), 6.0, 100)
     (level,) = await waits.measure(HERE, scale, tmp_path)
-    stalls = await waits.decoding(scale.series)
+    stalls = await waits.decoding(scale.series), await waits.decoding_hours(2)
     assert level.queries > 0
     assert level.busy.cpu > 0
     assert level.settled
@@ -42,7 +42,7 @@ async def test_levels_that_are_not_reached_in_time_are_told(
     monkeypatch.setattr(waits, "_SETTLES", 0.0)
     scale = waits.Scale((1, 2), 6.0, 100)
     levels = await waits.measure(HERE, scale, tmp_path)
-    page = waits.report(scale, levels, waits.Stalls(1.0, 1.0, 1.0), "2026-01-31")
+    page = waits.report(scale, levels, (waits.Stalls(1.0, 1.0, 1.0),) * 2, "2026-01-31")
     assert not any(level.settled for level in levels)
     assert "Not settled, so without figures: 1, 2 in flight." in page
 

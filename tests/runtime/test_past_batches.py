@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import count
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -17,6 +17,7 @@ from clustersim.virtual_time import VirtualTimeLoop
 from sentinel.domain.errors import SourceError
 from sentinel.domain.evidence import MissingReason, Past, PastCounters
 from sentinel.domain.policy.rules import CountQuery, HistogramQuery
+from sentinel.ports import MetricSource
 from sentinel.runtime.evidence.past.batches import (
     AT_A_TIME,
     FEWER_EACH_TIME,
@@ -77,7 +78,7 @@ class Rollouts:
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        self.batches = PastBatches({"prometheus": source})  # type: ignore[dict-item] - it is asked nothing else
+        self.batches = PastBatches({"prometheus": cast(MetricSource, source)})
         self.told: dict[Past, Answer] = {}
 
     def ask(self, about: Past, attempt: int = 1, query: CountQuery = QUERY) -> PastQuestion:

@@ -1,7 +1,9 @@
 """Questions that many rollouts put in the same moment: each is asked once, and its answer is handed out in turn.
 
 Ticks of all rollouts fall together, and rollouts of one rule ask the same. A separate task for each of them, through
-all that stands before a source, would cost more than making the tick.
+all that stands before a source, would cost more than making the tick. While many are released, each of them adds its
+pods to those that are asked about: those that come while a question about the same time is under way wait for its end,
+and are asked about in one that names the pods of all of them.
 """
 
 import asyncio
@@ -23,8 +25,11 @@ from sentinel.values import dataclass
 
 log = logging.getLogger(__name__)
 
+LONGEST_WAIT = 0.5
+"""So many seconds at most a question waits for one about the same time and other pods that is under way."""
+
 Answer = tuple[Span, ...] | SourceError
-_Key = tuple[CountQuery | HistogramQuery, int, datetime, datetime]
+_Key = tuple[CountQuery | HistogramQuery, datetime, datetime]
 
 
 @dataclass(slots=True)
@@ -60,16 +65,31 @@ class Share:
 
 @dataclass(slots=True)
 class _Round:
-    """Those who wait for one answer. The pods are kept, so that their tuple's id stays their own."""
+    """Those who wait for one answer, about these pods; about all where there are none."""
 
     pods: tuple[str, ...]
     shares: list[Share] = field(default_factory=list)
     task: asyncio.Task[None] | None = None
     given_up: bool = False
 
+    def covers(self, pods: tuple[str, ...]) -> bool:
+        """Whether the answer tells what a question about these pods would."""
+        return pods is self.pods or not self.pods or (bool(pods) and set(pods) <= set(self.pods))
+
+    def widen(self, pods: tuple[str, ...]) -> None:
+        """Be about these pods as well. The newest question mostly names all of those before."""
+        if not self.covers(pods):
+            more = not pods or set(self.pods) <= set(pods)
+            self.pods = pods if more else tuple(sorted({*self.pods, *pods}))
+
+    @property
+    def live(self) -> bool:
+        """Whether anybody waits."""
+        return any(not share.over for share in self.shares)
+
     def leave(self) -> None:
         """Someone waits no longer."""
-        if self.task is not None and all(share.over for share in self.shares):
+        if self.task is not None and not self.live:
             self.given_up = True
             self.task.cancel()
 
@@ -91,6 +111,8 @@ class Rounds:
         self._clock = clock
         self._telemetry = telemetry
         self._rounds: dict[_Key, _Round] = {}
+        self._next: dict[_Key, _Round] = {}
+        """Those who wait for the end of a round of the same key, for one about their pods."""
         self._line: deque[tuple[Share, Answer]] = deque()
         self._serving: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -98,41 +120,70 @@ class Rounds:
     def join(self, share: Share, query: CountQuery | HistogramQuery, pods: tuple[str, ...]) -> None:
         """Wait for the answer to this question, about these pods at least; it is running, in the ledger, until then."""
         share.ledger.running[share.rule.name] = share
-        key = (query, id(pods), share.since, share.until)
+        key = (query, share.since, share.until)
         found = self._rounds.get(key)
         if found is None or found.given_up:
             found = self._rounds[key] = _Round(pods)
-            name = f"ask for {share.rule.name}"
-            found.task = asyncio.get_running_loop().create_task(self._ask(found, key, query), name=name)
-            self._keep(found.task)
+            self._begin(key, found)
+        elif not found.covers(pods):
+            found = self._following(key, pods)
         found.shares.append(share)
         share.round = found
+
+    def _following(self, key: _Key, pods: tuple[str, ...]) -> _Round:
+        """The round of those who wait for the end of the one under way, but not for a source that is slow."""
+        found = self._next.get(key)
+        if found is None:
+            found = self._next[key] = _Round(pods)
+            asyncio.get_running_loop().call_later(LONGEST_WAIT, self._begin_next, key, found)
+        found.widen(pods)
+        return found
+
+    def _begin_next(self, key: _Key, following: _Round) -> None:
+        if self._next.get(key) is following:
+            del self._next[key]
+            if following.live:
+                self._rounds[key] = following
+                self._begin(key, following)
+
+    def _begin(self, key: _Key, asked: _Round) -> None:
+        task = asyncio.get_running_loop().create_task(self._ask(asked, key), name=f"ask {key[0].source}")
+        asked.task = task
+        self._keep(task)
+        task.add_done_callback(lambda _task: self._ended(key, asked))
+
+    def _ended(self, key: _Key, asked: _Round) -> None:
+        """Nobody can join it any longer. A task that is cancelled before it begins tells by its end alone."""
+        if self._rounds.get(key) is asked:
+            del self._rounds[key]
+            if key in self._next:
+                self._begin_next(key, self._next[key])
 
     def close(self) -> list[asyncio.Task[None]]:
         """Give everything up; returns the tasks that end now."""
         self._line.clear()
+        self._next.clear()
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         return tasks
 
-    async def _ask(self, asked: _Round, key: _Key, query: CountQuery | HistogramQuery) -> None:
+    async def _ask(self, asked: _Round, key: _Key) -> None:
         began = self._clock.monotonic()
         answer: Answer | None = None
         try:
-            answer = await self._questions.answer(query, key[2], key[3], asked.pods)
+            answer = await self._questions.answer(*key, asked.pods)
         except SourceError as error:
             answer = error
         finally:
-            if self._rounds.get(key) is asked:
-                del self._rounds[key]
+            self._ended(key, asked)
             shares = asked.shares
             for share in shares:
                 share.round = None
                 if answer is None:
                     share.end()
         spent = self._clock.monotonic() - began
-        self._telemetry.observe(MetricName.SOURCE_SECONDS, spent, source=query.source)
+        self._telemetry.observe(MetricName.SOURCE_SECONDS, spent, source=key[0].source)
         for share in shares:
             share.ledger.answered.add(share.rule.name)
             self._line.append((share, answer))

@@ -52,7 +52,9 @@ class Recorded(MemoryPrometheus):
 
     def put(self, name: str, past: Past, pod: str, rng: Random, **labels: str) -> None:
         """A counter of a pod, which is not scraped now and then, begins anew once, and ends early at times."""
-        value, times, values = 0.0, [], []
+        value = 0.0
+        times: list[int] = []
+        values: list[float | None] = []
         ends = NOW + 4 * STEP if rng.random() < 0.8 else past.until - rng.randrange(4) * STEP
         at = past.since - 4 * STEP
         while at < ends:
