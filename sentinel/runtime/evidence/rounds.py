@@ -65,7 +65,7 @@ class Share:
 
 @dataclass(slots=True)
 class _Round:
-    """Those who wait for one answer, about these pods; about all where there are none."""
+    """Those who wait for one answer, about these pods; without any, about all."""
 
     pods: tuple[str, ...]
     shares: list[Share] = field(default_factory=list)
