@@ -134,12 +134,13 @@ def _suspend(situation: Situation) -> Decision | None:
     unable = _unable(situation)
     if unable is not None:
         return unable
-    missing_since = situation.record.state.waits.missing_since
-    if missing_since is not None and situation.now >= missing_since + MISSING_FOR:
+    held, missing_since = situation.record.state.hold, situation.record.state.waits.missing_since
+    # Known already where it is held for that: a replica that took the rollout up has not seen it missing for so long.
+    goes_on = held is not None and held.reason == HoldReason.EVIDENCE_MISSING
+    if missing_since is not None and (goes_on or situation.now >= missing_since + MISSING_FOR):
         missing = next(v for v in situation.verdicts if v.kind is VerdictKind.INCONCLUSIVE)
         message = str(situation.cluster_wait or missing.message)
         return hold(situation, HoldReason.EVIDENCE_MISSING, message, because=missing)
-    held = situation.record.state.hold
     return _let_go(situation, held) if held is not None else None
 
 

@@ -254,6 +254,20 @@ def test_evidence_missing_after_the_bake_holds() -> None:
     assert (found.action, found.reason) == (Action.HOLD, "EvidenceMissing")
 
 
+def test_a_hold_for_missing_evidence_outlasts_a_change_of_leader() -> None:
+    """Who takes it up has measured nothing at first, and does not resume and hold again, and call people again."""
+    ours = held("EvidenceMissing", sticky=False, reached_at=at(0))
+    taken_up = decide(situation(ours, paused(1), PENDING, now=1000))
+    found = situation(ours.with_state(taken_up.state), paused(1), MISSING, now=1015)
+    for now in (1015, 1060, 1075, 1200):
+        again = decide(replace(found, now=at(now)))
+        assert (again.action, again.state.phase) == (None, Phase.HELD)
+        found = found.in_state(again.state)
+    there = decide(replace(found, now=at(1300), verdicts=(PENDING,)))
+    over = decide(replace(found.in_state(there.state), now=at(1400), verdicts=(PENDING,)))
+    assert over.action is Action.RESUME
+
+
 def test_recreate_with_steps_is_refused() -> None:
     """Held with the line of the manifest to mend, and without a pause that would leave no pods."""
     found = decide(situation(BAKING, rollout(1, abilities=STEPS_NEED_ROLLING), PASS))
