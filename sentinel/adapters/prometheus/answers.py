@@ -89,9 +89,14 @@ def parse(result: object, query: str) -> InstantAnswer:
     if not isinstance(result, list):
         raise _strange(query)
     if result and isinstance(result[0], Element):
-        return InstantAnswer(
-            tuple([Sample(_sent(one.metric, query), _as_number(one.value[1], query)) for one in result])
-        )
+        try:
+            return InstantAnswer(
+                tuple([Sample(_sent(one.metric, query), float(one.value[1])) for one in result])
+            )
+        except ValueError:
+            return InstantAnswer(
+                tuple([Sample(_sent(one.metric, query), _as_number(one.value[1], query)) for one in result])
+            )
     if result and isinstance(result[0], Series):
         raise _range_vector(query)
     if result and not isinstance(result[0], Mapping):

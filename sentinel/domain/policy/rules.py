@@ -41,7 +41,8 @@ class CountQuery:
     """Where totals and errors are counted: selectors of counters in one metrics source.
 
     `namespace` is the one that they select themselves, where the source's answers name none. `pods` are those that
-    are wanted, all where none are given: a source may answer for others as well.
+    are wanted, all where none are given: a source may answer for others as well. Its hash is worked out once: what is
+    asked is looked up again and again, tick after tick.
     """
 
     source: str
@@ -50,13 +51,22 @@ class CountQuery:
     arms: Arms = field(default_factory=Arms)
     namespace: str = ""
     pods: tuple[str, ...] = ()
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        known = hash((self.source, self.total, self.errors, self.arms, self.namespace, self.pods))
+        object.__setattr__(self, "_hash", known)
+
+    def __hash__(self) -> int:
+        return self._hash
 
 
 @dataclass(frozen=True, slots=True)
 class HistogramQuery:
     """Where latencies are counted: the selector of a histogram in one metrics source, bounds in seconds.
 
-    `unit` is how many seconds one unit of the metric is (0.001 for milliseconds). `pods` as of a `CountQuery`.
+    `unit` is how many seconds one unit of the metric is (0.001 for milliseconds). `pods`, and the hash, as of a
+    `CountQuery`.
     """
 
     source: str
@@ -64,6 +74,14 @@ class HistogramQuery:
     arms: Arms = field(default_factory=Arms)
     unit: float = 1.0
     pods: tuple[str, ...] = ()
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        known = hash((self.source, self.histogram, self.arms, self.unit, self.pods))
+        object.__setattr__(self, "_hash", known)
+
+    def __hash__(self) -> int:
+        return self._hash
 
 
 @dataclass(frozen=True, slots=True)
