@@ -214,3 +214,13 @@ def test_ten_short_ticks_come_to_the_same_as_one_long_tick() -> None:
     rates = rates_above(0.02, LIMIT_FACTORS)
     whole = limit_gains(Counts(1000, 40), 0.02, rates)
     assert [10 * gain for gain in limit_gains(Counts(100, 4), 0.02, rates)] == pytest.approx(whole)
+
+
+@given(st.lists(st.lists(st.floats(-50, 50), min_size=3, max_size=3), max_size=30))
+def test_no_wealth_is_over_what_it_is_at_most(ticks: list[list[float]]) -> None:
+    """So the strongest of many is found without working each of them out."""
+    wealth = Wealth.fresh(3)
+    for gains in ticks:
+        assert wealth.log_e <= wealth.most
+        wealth = wealth.bet(gains)
+    assert wealth.log_e <= wealth.most
