@@ -37,7 +37,7 @@ MOST_STILL = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class Leeway:
     """What the newest reconcile lets wait: of the `calm` rules harmless ticks, of the `suspected` ones none.
 
     `bake_ends`: when its step's bake is over, None before it began.

@@ -9,7 +9,7 @@ from sentinel.domain.policy.policy import Policy
 from sentinel.domain.policy.rules import ErrorRateRule, LatencyRule, MetricRule, QueryRule, ValueQuery
 from sentinel.domain.record.record import Record
 from sentinel.domain.workload.facts import Workload
-from sentinel.engine.evidence.calm import Patience
+from sentinel.engine.evidence.calm import Leeway
 from sentinel.engine.evidence.history import candidate_pods, past_of
 from sentinel.engine.evidence.judged import rules_in
 from sentinel.engine.evidence.looks import LastAnswer, LastAsked, last_tick, next_look, reached
@@ -62,7 +62,7 @@ class Evidence:
         self._counted: dict[str, datetime] = {}
         self._was_good: dict[str, bool | None] = {}
         self._beside: Workload | None = None
-        self._patience = Patience()
+        self._leeway = Leeway()
         self._ticks: dict[str, Tick] = {}
 
     def take(self) -> list[Measured]:
@@ -102,7 +102,7 @@ class Evidence:
     def measure(self, effect: Measure, now: datetime) -> Generator[Question, Answer, datetime | None]:
         """Ask for all that is due, the rules that are suspected also between ticks; returns when the next is."""
         record, workload, suspected = effect.record, effect.workload, effect.suspected
-        self._patience = Patience(suspected, effect.bake_ends, effect.calm)
+        self._leeway = Leeway(suspected, effect.bake_ends, effect.calm)
         due: list[datetime | None] = []
         if self._beside is None and has_stable_pods(workload, record):
             self._beside = workload
@@ -206,7 +206,7 @@ class Evidence:
         """Keep what arrived for the next time, and see whether it is news."""
         waiting = [one for one in self._arrived if one.rule == rule.name]
         before = self._ticks.get(rule.name)
-        waits = not measured.look and self._patience.lets_wait(rule, measured, before, waiting)
+        waits = not measured.look and self._leeway.lets_wait(rule, measured, before, waiting)
         self.news = self.news or not waits
         if not measured.look:
             self._ticks[rule.name] = measured.tick

@@ -12,7 +12,7 @@ from sentinel.domain.policy.policy import Policy
 from sentinel.domain.policy.rules import MetricRule
 from sentinel.domain.record.record import Record
 from sentinel.domain.workload.facts import Workload
-from sentinel.engine.evidence.calm import Patience
+from sentinel.engine.evidence.calm import Leeway
 from sentinel.engine.evidence.looks import LastAnswer, LastAsked
 from sentinel.engine.evidence.measured import Measured
 from sentinel.runtime.precedence import GiveWay
@@ -127,8 +127,8 @@ class Ledger:
         if (current := self.current) is None:
             return False
         waiting = [one for one in self.arrived if one.rule == rule.name]
-        patience = Patience(current.suspected, current.bake_ends, current.calm)
-        return patience.lets_wait(rule, measured, self.ticks.get(rule.name), waiting)
+        leeway = Leeway(current.suspected, current.bake_ends, current.calm)
+        return leeway.lets_wait(rule, measured, self.ticks.get(rule.name), waiting)
 
     def lost(self, rule: str) -> None:
         """A question was not answered: that is news, and so is whatever comes next."""
