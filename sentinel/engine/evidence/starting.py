@@ -49,13 +49,14 @@ def start_in(state: Json | None, key: str) -> StartProfile | None:
 
 
 def remembered_start(rule: str, record: Record, records: Sequence[Record]) -> StartProfile | None:
-    """How the revision that this workload promoted last started, by a rule of this name; `records` newest first."""
-    promoted = (
-        start_in(one.state.analysis.get(rule), START)
-        for one in records
-        if one.name != record.name and one.state.phase is Phase.PROMOTED
-    )
-    return next((profile for profile in promoted if profile is not None and not profile.thin), None)
+    """How the revision that this workload promoted last started, by a rule of this name; `records` newest first.
+
+    None where too little of it was seen: its pods' last starts can be asked for, an older revision's are not its own.
+    """
+    promoted = (one for one in records if one.name != record.name and one.state.phase is Phase.PROMOTED)
+    newest = next(promoted, None)
+    profile = start_in(newest.state.analysis.get(rule), START) if newest is not None else None
+    return profile if profile is not None and not profile.thin else None
 
 
 def starts_flagrantly(record: Record, rule: str) -> bool:

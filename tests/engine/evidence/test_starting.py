@@ -32,12 +32,11 @@ def kept(name: str, phase: Phase, pods: int, key: str = START) -> Record:
 
 
 def test_the_start_of_the_revision_promoted_last_is_remembered() -> None:
-    """Undone candidates, thin profiles and the rollout itself do not say how the stable starts."""
+    """Undone candidates, older revisions and the rollout itself do not say how the stable starts."""
     record = kept("now", Phase.BAKING, 5)
     older = (
         record,
         kept("undone", Phase.UNDONE, 6),
-        kept("thin", Phase.PROMOTED, 2),
         kept("promoted", Phase.PROMOTED, 7),
         kept("long-ago", Phase.PROMOTED, 8),
     )
@@ -45,6 +44,13 @@ def test_the_start_of_the_revision_promoted_last_is_remembered() -> None:
     assert found is not None
     assert found.pods == 7
     assert remembered_start("other", record, older) is None
+
+
+def test_a_start_of_which_little_was_seen_is_not_replaced_by_an_older_revisions() -> None:
+    """As after a restart in mid-rollout: the source tells how the stable's own pods started."""
+    record = kept("now", Phase.BAKING, 5)
+    older = (record, kept("thin", Phase.PROMOTED, 2), kept("long-ago", Phase.PROMOTED, 8))
+    assert remembered_start("errors", record, older) is None
 
 
 def test_the_last_starts_of_the_stables_pods_are_asked_for() -> None:
