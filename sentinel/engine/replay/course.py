@@ -36,7 +36,6 @@ from sentinel.engine.replay.memory_view import MemoryView
 from sentinel.engine.replay.questions import Answer, Ask, AskPast, Question
 from sentinel.engine.replay.setting import Setting
 from sentinel.engine.replay.story import Look, ReplayedRollout
-from sentinel.engine.rollout.decision import MISSING_FOR
 from sentinel.values import dataclass, replace
 
 INSTANT = timedelta(milliseconds=1)
@@ -243,9 +242,5 @@ class _Rested:
     wakes: datetime
 
     def lasts(self, view: MemoryView, now: datetime) -> bool:
-        """Whether nothing of it has changed, and it is not time; nor does a hold wait for evidence to stay away."""
-        waits = self.kept[0].state.waits if self.kept else None
-        missing_since = waits.missing_since if waits is not None else None
-        settled = missing_since is None or self.at >= missing_since + MISSING_FOR
-        same = view.kept is self.kept and view.workload(view.key) == self.workload
-        return now < self.wakes and settled and same
+        """Whether nothing of it has changed, and it is not time."""
+        return now < self.wakes and view.kept is self.kept and view.workload(view.key) == self.workload

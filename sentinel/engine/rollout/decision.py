@@ -55,7 +55,7 @@ def _decide(situation: Situation) -> Decision:
     earlier = _first(
         situation, _obey, _condemn, _tell, note_config, release, _stay_held, _suspend, stand_still
     )
-    return earlier or _first(situation, _tell_wait, _expire) or proceed(situation)
+    return earlier or _first(situation, _tell_wait, _expire) or _watched(proceed(situation), situation)
 
 
 def _first(situation: Situation, *questions: Callable[[Situation], Decision | None]) -> Decision | None:
@@ -212,6 +212,15 @@ def _note_missing(state: RolloutState, situation: Situation) -> RolloutState:
     if since == state.waits.missing_since:
         return state
     return replace(state, waits=replace(state.waits, missing_since=since))
+
+
+def _watched(decision: Decision, situation: Situation) -> Decision:
+    """Looked at again when evidence has been missing for so long that it is a hold: no tick may come then."""
+    since = decision.state.waits.missing_since
+    if decision.action is not None or since is None:
+        return decision
+    due = since + MISSING_FOR
+    return replace(decision, requeue_at=min(due, decision.requeue_at or due))
 
 
 def _bake_is_over(situation: Situation) -> bool:

@@ -250,6 +250,8 @@ def test_evidence_missing_after_the_bake_holds() -> None:
     """It never passes; a minute later people are told."""
     first = decide(situation(BAKED, paused(1), MISSING))
     assert first.action is None
+    assert first.state.waits.missing_since is not None
+    assert first.requeue_at == first.state.waits.missing_since + timedelta(minutes=1)
     found = decide(situation(BAKED.with_state(first.state), paused(1), MISSING, now=130))
     assert (found.action, found.reason) == (Action.HOLD, "EvidenceMissing")
 
