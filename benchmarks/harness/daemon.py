@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import socket
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -14,6 +13,7 @@ import orjson
 
 from benchmarks.harness.build import Build, environment
 from benchmarks.harness.program import Program
+from clustersim.ports import free_port
 
 READY_SECONDS = 120.0
 _STOP_SECONDS = 20.0
@@ -37,7 +37,7 @@ class DaemonProcess(Program):
     ) -> None:
         super().__init__(folder / "daemon.log")
         self._build = build
-        self.url = f"http://127.0.0.1:{_free_port()}"
+        self.url = f"http://127.0.0.1:{free_port()}"
         self._config = folder / "sentinel.json"
         self._config.write_bytes(
             orjson.dumps(
@@ -97,10 +97,3 @@ class DaemonProcess(Program):
         assert process is not None
         process.kill()
         await process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port

@@ -13,6 +13,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from clustersim.ports import free_port
 from sentinel.app import cli, commandline
 from sentinel.app.commandline import app
 from sentinel.app.commands.rollouts.waiting import WaitResult
@@ -30,7 +31,6 @@ from sentinel.domain.errors import (
 )
 from sentinel.version import installed_version
 from tests.support.cli import served
-from tests.support.processes import free_port
 from tests.support.world import NAMESPACE
 
 PAGE = (Path(__file__).parents[2] / "docs" / "exit-codes.md").read_text()

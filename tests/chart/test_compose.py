@@ -9,9 +9,10 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from clustersim.ports import free_port
 from sentinel.app.commandline import app
 from sentinel.app.demo.stage import Front, stage
-from tests.support.processes import binary, free_port, running
+from tests.support.processes import binary, running
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "config" / "compose"

@@ -13,11 +13,11 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from aiohttp.typedefs import Handler
 
+from clustersim.ports import free_port
 from sentinel.ports import SystemClock
 from tests.adapters.http.test_tls import files
 from tests.chart.test_image import last_stage
 from tests.support.helm import Helm, only
-from tests.support.processes import free_port
 from tests.support.world import world
 
 REFUSED = f"<urlopen error [Errno {errno.ECONNREFUSED}] {os.strerror(errno.ECONNREFUSED)}>"

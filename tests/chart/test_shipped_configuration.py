@@ -13,8 +13,9 @@ import pytest
 import yaml
 from aiohttp import web
 
+from clustersim.ports import free_port
 from tests.support.helm import Helm
-from tests.support.processes import binary, free_port, running
+from tests.support.processes import binary, running
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "config"

@@ -7,7 +7,6 @@ import math
 import os
 import random
 import shutil
-import socket
 import subprocess
 import time
 import urllib.error
@@ -20,6 +19,7 @@ from typing import Any
 import pytest
 
 from clustersim.metrics.prometheus_standin import PrometheusStandIn
+from clustersim.ports import free_port
 from clustersim.virtual_time import DEFAULT_EPOCH
 from sentinel.promql.series import NAME
 from sentinel.promql.vectors import PromqlError, PromqlExecutionError, RangeOf, VectorSample
@@ -171,9 +171,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         capture_output=True,
         timeout=60,
     )
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     url = f"http://127.0.0.1:{port}"
     with (folder / "log").open("w") as log:
         server = subprocess.Popen(

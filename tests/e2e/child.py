@@ -13,7 +13,7 @@ from pathlib import Path
 
 import aiohttp
 
-from tests.support.processes import free_port
+from clustersim.ports import free_port
 
 COMMAND = (sys.executable, "-m", "sentinel.app.cli")
 START_LIMIT = 120.0

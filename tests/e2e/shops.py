@@ -15,12 +15,12 @@ import aiohttp
 
 from clustersim.metrics.requests import Quality
 from clustersim.node.behaviour import Behaviour
+from clustersim.ports import free_port
 from sentinel.domain.record.record import Record
 from sentinel.domain.record.state import Phase
 from sentinel.ports import SystemClock
 from tests.support.alertmanager import real_alertmanager
 from tests.support.fronts import thanos, vmauth
-from tests.support.processes import free_port
 from tests.support.prometheus import Target, real_prometheus
 from tests.support.tenants import TENANT, mimir
 from tests.support.victoria import victoria_metrics

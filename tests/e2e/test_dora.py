@@ -17,13 +17,13 @@ import pytest
 import pytest_asyncio
 
 from clustersim.node.behaviour import Behaviour, crash_loop
+from clustersim.ports import free_port
 from sentinel.adapters.http.metrics import METRICS
 from sentinel.domain.record.state import Phase
 from sentinel.ports import SystemClock
 from tests.support.cli import sentinel
 from tests.support.helm import CHART, find_helm, only
 from tests.support.helm import NAMESPACE as RELEASE_NAMESPACE
-from tests.support.processes import free_port
 from tests.support.prometheus import Target, real_prometheus
 from tests.support.world import NAMESPACE, ROLLING, World, world
 

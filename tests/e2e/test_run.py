@@ -15,12 +15,12 @@ from clustersim import api as apiserver
 from clustersim.cluster import ClusterOptions, SimulatedCluster
 from clustersim.faults import FaultKind, InjectedFault
 from clustersim.node.behaviour import Behaviour
+from clustersim.ports import free_port
 from clustersim.storage.resources import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, CRDS
 from sentinel.adapters.kubernetes.custom.crd import definitions
 from sentinel.app.exitcodes import ExitCode
 from sentinel.ports import SystemClock
 from tests.e2e.child import daemon, run_to_its_end
-from tests.support.processes import free_port
 from tests.support.world import NAMESPACE, ROLLING
 
 pytestmark = [pytest.mark.real_time]

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from clustersim.metrics.requests import Quality
+from clustersim.ports import free_port
 from sentinel.domain.record.entries import Action
 from sentinel.domain.record.state import Phase
 from sentinel.ports import SystemClock
 from tests.e2e.shops import LONG, QUICK, REQUESTS_PER_SECOND, WELL
-from tests.support.processes import free_port
 from tests.support.victoria import real_victoria
 from tests.support.world import NAMESPACE, ROLLING, decision, world
 

@@ -11,7 +11,8 @@ import aiohttp
 import pytest
 import yaml
 
-from tests.support.processes import START_LIMIT, binary, free_port, running
+from clustersim.ports import free_port
+from tests.support.processes import START_LIMIT, binary, running
 
 PASSED = ["/api/v1/query", "/api/v1/query_range", "/api/v1/series"]
 """What vmauth lets through: queries alone, no build information."""

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from typing import Any
 
+from clustersim.ports import free_port
 from sentinel.adapters.http.auth import Authenticator, Login
 from sentinel.adapters.http.listener import ServerOptions
 from sentinel.adapters.http.page.server import PageServer
@@ -28,7 +29,6 @@ from sentinel.runtime.read_model import ReadSources, RecordReadModel, ReplicaIde
 from tests.engine.builders import CANARY, in_state
 from tests.runtime.doubles import Counts, Rules, Shelf
 from tests.runtime.test_retention import Histories
-from tests.support.processes import free_port
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 NOBODY = Visitors()

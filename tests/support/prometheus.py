@@ -11,7 +11,8 @@ from typing import Any
 
 import yaml
 
-from tests.support.processes import binary, free_port, running
+from clustersim.ports import free_port
+from tests.support.processes import binary, running
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from typing import Any
 
 import yaml
 
-from tests.support.processes import binary, free_port, running
+from clustersim.ports import free_port
+from tests.support.processes import binary, running
 
 TENANT = {"X-Scope-OrgID": "shop"}
 """The header without which it does not answer."""

@@ -13,6 +13,7 @@ import pytest_asyncio
 from rich.console import Console
 from typer.testing import CliRunner
 
+from clustersim.ports import free_port
 from sentinel.app.commandline import app
 from sentinel.app.commands.rulesets.rehearsing import Wish, make_report
 from sentinel.app.rehearsal.html import html_report
@@ -21,7 +22,7 @@ from sentinel.app.rehearsal.rehearse import Rules
 from sentinel.app.rehearsal.summary import RehearsalReport
 from sentinel.policies.load import PolicySet, load
 from tests.app.rehearsal.recording import NAME, NAMESPACE, Recording, Release
-from tests.support.processes import binary, free_port, running
+from tests.support.processes import binary, running
 
 pytestmark = [pytest.mark.real, pytest.mark.real_time, pytest.mark.asyncio(loop_scope="module")]
 
