@@ -46,7 +46,9 @@ async def fill(pods: int, ticks: int) -> Remembered:
                 await source.histogram(_LATENCIES, at - _TICK, at)
                 at += _TICK / 100  # other moments, for which there are samples already
             return Remembered(
-                _freed(source._shared), _freed(source._taken, source._histograms), _freed(client._shared)
+                _freed(source._shared),
+                _freed(source._counts._taken, source._latencies._taken),
+                _freed(client._shared),
             )
         finally:
             tracemalloc.stop()
