@@ -35,8 +35,8 @@ UNITS: Mapping[str, tuple[float, str]] = MappingProxyType(
 )
 """The ends of histograms' names that tell their unit: how many seconds it is, and as it is written."""
 
-_PATTERN = re.compile(r"\.[.*+?]|\||\[[^\]]+\]|\\\\?d|^\^|.\$$")
-"""What a value has that is meant as a regular expression: `5..`, `.*`, `a|b`, `[45]`, `^5`, `5$`."""
+_PATTERN = re.compile(r"\.[.*+?]|\||\[[^\]:]+\]|\\\\?d|^\^|.\$$")
+"""What a value has that is meant as a regular expression: `5..`, `.*`, `a|b`, `[45]`, `^5`, `5$`; not `[::1]:80`."""
 _OVER_COUNTERS = frozenset({"absent", "timestamp", "count", "group", "count_values"})
 """Functions and aggregations that ask nothing of a counter's value."""
 

@@ -230,6 +230,7 @@ def test_a_third_policy_that_goes_before_both_is_no_tie(tmp_path: Path) -> None:
         ('code="5xx"', ""),
         ('code=~"5.."', ""),
         ('path="/v1.2/orders"', ""),
+        ('instance="[::1]:9090"', ""),
     ],
 )
 def test_a_pattern_that_is_compared_as_text_is_a_warning(tmp_path: Path, matcher: str, hint: str) -> None:

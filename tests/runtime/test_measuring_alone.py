@@ -289,6 +289,11 @@ def test_the_tick_after_a_missed_sample_covers_its_time(
     assert spans[first : first + len(times)] == [(at(since), at(until)) for since, until in times]
 
 
+def collector_of(source: object) -> EvidenceCollector:
+    """One that wakes nobody."""
+    return EvidenceCollector({"prometheus": source}, lambda _: WORLD, lambda _: None, Clock(), Counts())  # type: ignore[dict-item]
+
+
 def test_what_a_process_finds_unmeasured_at_its_start_is_measured_in_whole_ticks() -> None:
     """One long tick would be without the pods that were warming up when it began."""
 
@@ -296,13 +301,7 @@ def test_what_a_process_finds_unmeasured_at_its_start_is_measured_in_whole_ticks
         begun = in_state(Phase.BAKING)
         record = begun.with_state(replace(begun.state, measured_until={ERRORS.name: at(15)}))
         source = Slow(errors=3)
-        collector = EvidenceCollector(
-            {"prometheus": source},  # type: ignore[dict-item]
-            lambda _: WORLD,
-            lambda _: None,
-            Clock(),
-            Counts(),
-        )
+        collector = collector_of(source)
         await asyncio.sleep(62)
         collector.request(record, replace(PLAIN, rules=(ERRORS,)), WORLD)
         await asyncio.sleep(3)
@@ -324,13 +323,7 @@ def test_a_thousand_rollouts_ask_as_much_as_one() -> None:
         )
         worlds = {record.name: WORLD for record in records}
         policy = replace(PLAIN, rules=(ERRORS,))
-        collector = EvidenceCollector(
-            {"prometheus": source},  # type: ignore[dict-item]
-            lambda _: WORLD,
-            lambda _: None,
-            Clock(),
-            Counts(),
-        )
+        collector = collector_of(source)
         for _ in range(3):
             for record in records:
                 measured = {one.rule: one.until for one in collector.take(record)}

@@ -329,19 +329,25 @@ async def test_the_age_tells_of_silence(cluster: SimulatedCluster, client: ApiCl
         assert mirror.reflector.problem is not None
 
 
+def optional_nodes(client: ApiClient, timing: WatchTiming | None = None) -> Reflector[NodeEntry]:
+    """A watch of nodes, which the daemon does without where it may not read them."""
+    return Reflector(
+        client,
+        RequestTarget(NODES),
+        trim_node,
+        lambda key, before, after: None,
+        clock=SystemClock(),
+        rng=random.Random(1),
+        optional=True,
+        timing=timing,
+    )
+
+
 async def test_an_optional_resource_may_be_refused(cluster: SimulatedCluster) -> None:
     """Nodes that we may not list count as synced, and are taken up once we may."""
     cluster.api.tokens.add("sentinel", User("sentinel", ("system:authenticated",)))
     async with ApiClient(access_to(cluster.url, "sentinel")) as client:
-        reflector: Reflector[NodeEntry] = Reflector(
-            client,
-            RequestTarget(NODES),
-            trim_node,
-            lambda key, before, after: None,
-            clock=SystemClock(),
-            rng=random.Random(1),
-            optional=True,
-        )
+        reflector = optional_nodes(client)
         task = asyncio.create_task(reflector.run())
         await until(lambda: reflector.synced)
         assert reflector.entries == {}
@@ -358,16 +364,7 @@ async def test_an_api_server_that_knows_no_role_yet_does_not_set_a_resource_asid
     cluster: SimulatedCluster, client: ApiClient, status: int
 ) -> None:
     """It has just started. What was read before is asked for again in seconds, and what is refused for good later."""
-    reflector: Reflector[NodeEntry] = Reflector(
-        client,
-        RequestTarget(NODES),
-        trim_node,
-        lambda key, before, after: None,
-        clock=SystemClock(),
-        rng=random.Random(1),
-        optional=True,
-        timing=PAGED,
-    )
+    reflector = optional_nodes(client, timing=PAGED)
     task = asyncio.create_task(reflector.run())
     await until(lambda: len(reflector.entries) == 3)
     await asyncio.sleep(20)
